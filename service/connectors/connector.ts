@@ -1,0 +1,88 @@
+import type * as z from "zod";
+import type { Json, JsonObject } from "../contract/common.ts";
+import type { NewEvent } from "../contract/events.ts";
+import type { Logger } from "../lib/log.ts";
+
+/** What every call of a connector is given. Nothing else may be reached for, so that tests can hand in a stand-in. */
+export interface ConnectorContext<Config> {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly fetch: typeof globalThis.fetch;
+  /** Aborts when the connector has to stop. */
+  readonly signal: AbortSignal;
+}
+
+export interface ListenContext<Config> extends ConnectorContext<Config> {
+  /** Where it left off, as given to `emit` before; null the first time. */
+  readonly cursor: string | null;
+  /** Commits the events and the cursor together. An `external_id` that is known is dropped. */
+  emit(events: NewEvent[], cursor: string): Promise<void>;
+  /** Tells how the connection is, for people. */
+  report(state: "connecting" | "ready" | "degraded", message?: string): void;
+}
+
+export interface CommandContext<Config> extends ConnectorContext<Config> {
+  /** The effect's id: the same id means the same command. */
+  readonly idempotencyKey: string;
+  readonly attempt: number;
+}
+
+export interface ConnectorCommand<Config> {
+  readonly title: string;
+  readonly params: z.ZodType;
+  /** True: doing it twice does no harm, so an attempt whose end nobody saw may be repeated. */
+  readonly idempotent: boolean;
+  /** One line that a person understands: `Add label "bug" to acme/site#7`. */
+  summary(payload: JsonObject): string;
+  /**
+   * @throws SignalboxError `invalid_request` (a field is missing: nothing was called), `rate_limited` (with
+   * `retryAfterS`), `connection_expired`, `remote_failed`. Only `rate_limited`, `busy` and `unavailable` are retried.
+   */
+  run(payload: JsonObject, context: CommandContext<Config>): Promise<Json>;
+}
+
+/** One request that reached the ingress, its body as it came. */
+export interface WebhookRequest {
+  readonly method: string;
+  readonly path: string;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+export interface WebhookReply {
+  readonly status: number;
+  readonly body: JsonObject;
+  /** Recorded before the answer goes out; if that fails the sender gets a 503 and tries again. */
+  readonly events: NewEvent[];
+}
+
+export interface WebhookRoute {
+  readonly path: string;
+  /** Largest body in bytes. */
+  readonly maxBytes: number;
+}
+
+export interface Connector<Config> {
+  /** The folder's name. */
+  readonly id: string;
+  readonly title: string;
+  /** Name it has as an agent: `sekia.command("github-agent", …)`. */
+  readonly agent: string;
+  readonly capabilities: readonly string[];
+  readonly config: z.ZodType<Config>;
+  readonly commands: Readonly<Record<string, ConnectorCommand<Config>>>;
+  /** Whether the settings given are enough to take commands and to hear anything. */
+  isConfigured(config: Config): boolean;
+  /** Runs until `signal` aborts; may throw: who started it owns retry and backoff. */
+  listen?(context: ListenContext<Config>): Promise<void>;
+  /** Paths it wants on the ingress. Each has a secret or refuses everything. */
+  routes?(config: Config): WebhookRoute[];
+  /** Verifies and reads one webhook. Throws SignalboxError with the status that the sender gets. */
+  receive?(request: WebhookRequest, context: ConnectorContext<Config>): Promise<WebhookReply>;
+}
+
+/** Checks the type and returns it unchanged. */
+export function defineConnector<Config>(connector: Connector<Config>): Connector<Config> {
+  return connector;
+}

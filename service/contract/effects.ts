@@ -1,0 +1,87 @@
+import * as z from "zod";
+import { json, jsonObject, name, pageLimit, text } from "./common.ts";
+
+/**
+ * `waiting` is for a person's decision, `unknown` for an attempt whose end nobody saw: it may have happened, so
+ * it is never repeated unseen.
+ */
+export const effectState = z.enum([
+  "proposed",
+  "waiting",
+  "approved",
+  "running",
+  "succeeded",
+  "failed",
+  "denied",
+  "expired",
+  "skipped",
+  "unknown",
+]);
+export type EffectState = z.infer<typeof effectState>;
+
+export const effectKind = z.enum(["command"]);
+export type EffectKind = z.infer<typeof effectKind>;
+
+export const policyDecision = z.enum(["allow", "ask", "deny"]);
+
+/** One act on the outside world: what, why, who allowed it, what came of it. */
+export const effect = z.object({
+  id: z.string(),
+  kind: effectKind,
+  /** Whom it goes to: the agent of a command. */
+  target: z.string(),
+  /** What is asked for: the command. */
+  action: z.string(),
+  payload: jsonObject,
+  /** Hex SHA-256 of the canonical JSON of kind, target, action and payload. */
+  sha256: z.string(),
+  /** One line that a person understands. */
+  summary: z.string(),
+  state: effectState,
+  cause: z.object({
+    event_id: z.string().nullable(),
+    run_id: z.string().nullable(),
+    workflow: z.string().nullable(),
+    /** Digest of the workflow's text. */
+    version: z.string().nullable(),
+    /** `labeller.lua:12`. */
+    line: z.string().nullable(),
+    /** `workflow:labeller`, `cli`, … */
+    source: z.string(),
+  }),
+  policy: z.object({ decision: policyDecision, rule: z.string() }),
+  correlation_id: z.string().nullable(),
+  attempts: z.int(),
+  claimed_by: z.string().nullable(),
+  created_ms: z.int(),
+  updated_ms: z.int(),
+  not_before_ms: z.int().nullable(),
+  expires_ms: z.int().nullable(),
+  result: json.nullable(),
+  error: z.string().nullable(),
+  /** The event that tells its end. */
+  result_event_id: z.string().nullable(),
+});
+export type Effect = z.infer<typeof effect>;
+
+export const effectQuery = z.strictObject({
+  state: effectState.optional(),
+  target: name.optional(),
+  workflow: name.optional(),
+  event_id: text(200).optional(),
+  run_id: text(200).optional(),
+  limit: pageLimit.default(50),
+  /** Ids sort by time: only effects made before this one. */
+  before: text(200).optional(),
+});
+export type EffectQuery = z.infer<typeof effectQuery>;
+export const effectPage = z.object({ effects: z.array(effect), next: z.string().nullable() });
+
+/** What a workflow would do; nothing of it has happened. */
+export const proposedEffect = z.object({
+  kind: z.enum(["command", "publish", "state"]),
+  summary: z.string(),
+  target: z.string(),
+  payload: json,
+  line: z.string().nullable(),
+});

@@ -1,0 +1,22 @@
+import { createHash } from "node:crypto";
+import { encodeTime, monotonicFactory } from "ulid";
+
+const nextUlid = monotonicFactory();
+
+/** A new `prefix_ULID`. Ids made by one process sort by the order they were made in, even when its clock goes back. */
+export function newId(prefix: string): string {
+  return `${prefix}_${nextUlid()}`;
+}
+
+const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/**
+ * The `prefix_ULID` that always belongs to `key`: its time is `timeMs`, its random part the key's hash. A
+ * handler that runs again after a crash names the same effects and events by the same ids.
+ */
+export function idFromKey(prefix: string, timeMs: number, key: string): string {
+  const hash = createHash("sha256").update(key).digest();
+  let random = "";
+  for (let index = 0; index < 16; index++) random += CROCKFORD[(hash[index] ?? 0) & 31];
+  return `${prefix}_${encodeTime(Math.max(0, Math.floor(timeMs)), 10)}${random}`;
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["service/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    // Real processes on a shared two-core machine: a limit against hangs, never a measure of speed.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    sequence: { hooks: "stack" },
+  },
+});
