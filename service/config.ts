@@ -1,10 +1,10 @@
 import * as z from "zod";
+import { type ConnectorId, type connectorById, connectors } from "./connectors/registry.ts";
 
-/** A secret is never written into the file itself: it names a variable or a file of mode 600. */
-const secretRef = z.union([
-  z.strictObject({ env: z.string().min(1) }),
-  z.strictObject({ file: z.string().min(1) }),
-]);
+/** Each connector brings the schema of its own section. */
+const connectorConfigs = Object.fromEntries(
+  connectors.map((connector) => [connector.id, connector.config] as const),
+) as { [Id in ConnectorId]: (typeof connectorById)[Id]["config"] };
 
 /**
  * Every setting, with its default and unit. The TOML file has these sections; the environment has
@@ -123,48 +123,6 @@ export const configSchema = z.strictObject({
         .describe("Accept webhook routes without a secret, on a loopback address only."),
     })
     .prefault({}),
-  connectors: z
-    .strictObject({
-      github: z
-        .strictObject({
-          enabled: z.boolean().default(true),
-          token: secretRef.default({ env: "GITHUB_TOKEN" }).describe("Token for commands and polling."),
-          webhook_secret: secretRef
-            .default({ env: "GITHUB_WEBHOOK_SECRET" })
-            .describe("Secret that signs webhooks."),
-          webhook_path: z.string().startsWith("/").default("/webhook"),
-          api_url: z.url().default("https://api.github.com"),
-          poll: z.boolean().default(false).describe("Poll notifications where no webhook can reach."),
-          poll_interval_ms: z.int().min(1_000).default(60_000),
-        })
-        .prefault({}),
-      webhook: z
-        .strictObject({
-          enabled: z.boolean().default(true),
-          routes: z
-            .array(
-              z.strictObject({
-                path: z.string().startsWith("/").describe("Path on the ingress, such as /bugsnag."),
-                topic: z.string().optional().describe("Queue that its events go to."),
-                type: z.string().default("webhook.received"),
-                source: z.string().optional().describe("Default: the path without its slash."),
-                auth: z
-                  .enum(["header", "hmac-sha256", "none"])
-                  .default("header")
-                  .describe("Shared secret in a header, or HMAC of the body."),
-                header: z.string().optional().describe("Header with the secret or signature."),
-                secret: secretRef.optional(),
-                id_header: z
-                  .string()
-                  .optional()
-                  .describe("Header whose value tells repeated deliveries apart."),
-                max_bytes: z.int().min(1).max(10_485_760).default(1_048_576),
-              }),
-            )
-            .default([]),
-        })
-        .prefault({}),
-    })
-    .prefault({}),
+  connectors: z.strictObject(connectorConfigs).prefault({}),
 });
 export type Config = z.infer<typeof configSchema>;

@@ -1,12 +1,22 @@
-import type * as z from "zod";
+import * as z from "zod";
 import type { Json, JsonObject } from "../contract/common.ts";
 import type { NewEvent } from "../contract/events.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Secret } from "../lib/secret.ts";
+
+/** Where a secret is; the secret itself is never written into the settings. The file must be readable by its owner only. */
+export const secretRef = z.union([
+  z.strictObject({ env: z.string().min(1) }),
+  z.strictObject({ file: z.string().min(1) }),
+]);
+export type SecretRef = z.infer<typeof secretRef>;
 
 /** What every call of a connector is given. Nothing else may be reached for, so that tests can hand in a stand-in. */
 export interface ConnectorContext<Config> {
   readonly config: Config;
   readonly log: Logger;
+  /** Reads a secret anew each time, so that a rotated one counts at once; null when it is not set or blank. */
+  secret(ref: SecretRef): Secret | null;
   readonly fetch: typeof globalThis.fetch;
   /** Aborts when the connector has to stop. */
   readonly signal: AbortSignal;
@@ -70,10 +80,10 @@ export interface Connector<Config> {
   /** Name it has as an agent: `sekia.command("github-agent", …)`. */
   readonly agent: string;
   readonly capabilities: readonly string[];
-  readonly config: z.ZodType<Config>;
+  readonly config: z.ZodType<Config, object | undefined>;
   readonly commands: Readonly<Record<string, ConnectorCommand<Config>>>;
   /** Whether the settings given are enough to take commands and to hear anything. */
-  isConfigured(config: Config): boolean;
+  isConfigured(config: Config, secret: (ref: SecretRef) => Secret | null): boolean;
   /** Runs until `signal` aborts; may throw: who started it owns retry and backoff. */
   listen?(context: ListenContext<Config>): Promise<void>;
   /** Paths it wants on the ingress. Each has a secret or refuses everything. */
