@@ -123,6 +123,7 @@ export const configSchema = z.strictObject({
         .describe("Accept webhook routes without a secret, on a loopback address only."),
     })
     .prefault({}),
-  connectors: z.strictObject(connectorConfigs).prefault({}),
+  // Each connector's section has a default of its own, which the mapped type above can't tell.
+  connectors: z.strictObject(connectorConfigs).prefault({} as never),
 });
 export type Config = z.infer<typeof configSchema>;
