@@ -74,16 +74,20 @@ export const errorKinds = {
 
 export type ErrorCode = keyof typeof errorKinds;
 
-/** What an error looks like on the wire, on every path, old and new (P6, U13). */
-export const errorBody = z.object({
-  error: z.object({
-    code: z.string(),
-    message: z.string(),
-    hint: z.string().optional(),
-    details: z.unknown().optional(),
-    request_id: z.string().optional(),
-  }),
-});
+/**
+ * What an error looks like on the wire, on every path, old and new (P6, U13). Marked pure, so that a bundle which
+ * only throws and shows errors leaves zod out.
+ */
+export const errorBody = /* @__PURE__ */ (() =>
+  z.object({
+    error: z.object({
+      code: z.string(),
+      message: z.string(),
+      hint: z.string().optional(),
+      details: z.unknown().optional(),
+      request_id: z.string().optional(),
+    }),
+  }))();
 export type ErrorBody = z.infer<typeof errorBody>;
 
 interface ErrorOptions {
