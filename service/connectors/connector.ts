@@ -58,6 +58,8 @@ export interface WebhookRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
+  /** True only where a person allowed routes without a secret by name and only this machine can reach them (U18). */
+  readonly allowsOpen: boolean;
 }
 
 export interface WebhookReply {
@@ -71,6 +73,12 @@ export interface WebhookRoute {
   readonly path: string;
   /** Largest body in bytes. */
   readonly maxBytes: number;
+  /** Asks its senders for nothing. The ingress serves it only where `ingress.insecure_loopback` says so. */
+  readonly isOpen: boolean;
+  /** Where its secret is; null when the settings name none. */
+  readonly secret: SecretRef | null;
+  /** How to give it a secret, as a sentence for people. */
+  readonly secretHint: string;
 }
 
 export interface Connector<Config> {
@@ -86,7 +94,7 @@ export interface Connector<Config> {
   isConfigured(config: Config, secret: (ref: SecretRef) => Secret | null): boolean;
   /** Runs until `signal` aborts; may throw: who started it owns retry and backoff. */
   listen?(context: ListenContext<Config>): Promise<void>;
-  /** Paths it wants on the ingress. Each has a secret or refuses everything. */
+  /** Paths it wants on the ingress, which starts only when each of them has a secret. */
   routes?(config: Config): WebhookRoute[];
   /** Verifies and reads one webhook. Throws SignalboxError with the status that the sender gets. */
   receive?(request: WebhookRequest, context: ConnectorContext<Config>): Promise<WebhookReply>;
