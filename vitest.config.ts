@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["service/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
     pool: "forks",
+    reporters: ["default", "./test/harness/summary-reporter.ts"],
     maxWorkers: 2,
     // Real processes on a shared two-core machine: a limit against hangs, never a measure of speed.
     testTimeout: 60_000,
