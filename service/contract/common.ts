@@ -49,10 +49,15 @@ export const subjectPattern = z
   )
   .refine((pattern) => !/^>\./.test(pattern), "> may stand at the end only");
 
-export const json = z.json();
-export type Json = z.infer<typeof json>;
-export const jsonObject = z.record(z.string(), json);
-export type JsonObject = z.infer<typeof jsonObject>;
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+// What reaches these has been through JSON.parse, so walking it again would only cost time on every push.
+export const json = z.custom<Json>((value) => value !== undefined, "is missing");
+export const jsonObject = z.custom<JsonObject>(isObject, "must be an object");
 
 export const time_ms = z.int().min(0).max(8.64e15);
 export const durationMs = z

@@ -71,7 +71,7 @@ export const newEvent = z.strictObject({
   payload: jsonObject.optional(),
   meta: jsonObject.optional(),
   /** The original message, sensitive: kept apart, dropped after `retention.raw_days`. */
-  raw: json.optional(),
+  raw: json.nullish(),
   conversation_key: text(500).optional(),
   user_key: text(500).optional(),
   correlation_id: text(200).optional(),

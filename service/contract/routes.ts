@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as agents from "./agents.ts";
-import { empty, okReply } from "./common.ts";
+import { empty, json, okReply } from "./common.ts";
 import * as effects from "./effects.ts";
 import * as events from "./events.ts";
 import * as system from "./system.ts";
@@ -139,7 +139,7 @@ export const routes = {
     params: eventId,
     reply: z.object({
       event: events.event,
-      raw: z.json().nullable(),
+      raw: json.nullable(),
       deliveries: z.array(events.delivery),
       /** The event that caused it, the one that caused that one, and so on. */
       causes: z.array(events.event),
@@ -147,6 +147,13 @@ export const routes = {
       runs: z.array(workflows.run),
       effects: z.array(effects.effect),
     }),
+  },
+  viewEvent: {
+    method: "GET",
+    path: "/v1/events/:event_id/view/:shape",
+    summary: "Show one event in the exact shape of another system.",
+    params: z.object({ event_id: z.string(), shape: z.enum(["cloudevents", "sekia", "kaiser", "makiso"]) }),
+    reply: json,
   },
   extendClaim: {
     method: "POST",

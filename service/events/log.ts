@@ -1,0 +1,152 @@
+import { type Json, type JsonObject, limits } from "../contract/common.ts";
+import { SignalboxError } from "../contract/errors.ts";
+import type { Event, NewEvent, OriginKind, Pushed } from "../contract/events.ts";
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import type { Appended, EventDraft, Store } from "../store/store.ts";
+import { findMentions, findToolCalls } from "./refs.ts";
+
+export interface EventLog {
+  /** Records one event. @throws `too_large`, `idempotency_conflict`, `busy`, `storage_full` */
+  push(input: NewEvent): Promise<Pushed>;
+  /** Records what is good and says what is wrong with the others; all good ones in one transaction. */
+  pushAll(inputs: (NewEvent | SignalboxError)[]): Promise<(Pushed | SignalboxError)[]>;
+  /** For parts that record events together with their own change. */
+  draft(input: NewEvent, parent: Event | null): EventDraft;
+}
+
+interface LogOptions {
+  store: Store;
+  clock: Clock;
+  /** Events that may cause each other in a chain. */
+  maxDepth: number;
+}
+
+export function createEventLog({ store, clock, maxDepth }: LogOptions): EventLog {
+  const draft = (input: NewEvent, parent: Event | null) =>
+    createDraft(input, parent, { now_ms: clock.nowMs(), maxDepth });
+  const draftOf = async (input: NewEvent) =>
+    draft(input, input.parent_id === undefined ? null : await store.getEvent(input.parent_id));
+  return {
+    draft,
+    async push(input) {
+      const one = input.parent_id === undefined ? draft(input, null) : await draftOf(input);
+      const [appended] = await store.append([one]);
+      return toPushed(appended);
+    },
+    async pushAll(inputs) {
+      const drafts = await Promise.all(
+        inputs.map((input) => (SignalboxError.is(input) ? input : draftOf(input).catch(asSignalboxError))),
+      );
+      // One write an event: they share the transaction all the same, and a conflict undoes only its own.
+      return Promise.all(
+        drafts.map(async (one) => {
+          if (SignalboxError.is(one)) return one;
+          return store.append([one]).then(([appended]) => toPushed(appended), asSignalboxError);
+        }),
+      );
+    },
+  };
+}
+
+function asSignalboxError(error: unknown): SignalboxError {
+  if (SignalboxError.is(error)) return error;
+  throw error;
+}
+
+function toPushed(appended: Appended | undefined): Pushed {
+  if (!appended) throw new Error("an append answered without its event");
+  const { event, duplicate } = appended;
+  return { event_id: event.id, seq: event.seq, duplicate, run_id: runIdOfEvent(event.id) };
+}
+
+/** The id under which `GET /v1/runs/:run_id` tells of all runs of one event (P4, P5). */
+export function runIdOfEvent(event_id: string): string {
+  return event_id.replace(/^evt_/, "run_");
+}
+
+export function eventIdOfRun(run_id: string): string {
+  return run_id.replace(/^run_/, "evt_");
+}
+
+interface DraftContext {
+  now_ms: number;
+  maxDepth: number;
+}
+
+/** Fills in what the caller left out. @throws SignalboxError `too_large`, `invalid_request` */
+function createDraft(input: NewEvent, parent: Event | null, { now_ms, maxDepth }: DraftContext): EventDraft {
+  const type = input.type ?? "message.pushed";
+  const topic = input.topic ?? null;
+  const body = input.body ?? null;
+  const meta = input.meta ?? {};
+  const payload = input.payload ?? {};
+  const depth = parent === null ? 0 : parent.depth + 1;
+  const sized = measured(body, payload, meta, input.raw);
+  return {
+    id: newId("evt"),
+    schema_version: 1,
+    type,
+    source: input.source ?? "api",
+    subject: input.subject ?? (topic === null ? type : `topics.${topic}`),
+    topic,
+    time_ms: input.time_ms ?? now_ms,
+    body,
+    payload,
+    meta,
+    ...keysOf(input, parent),
+    scope: input.scope ?? null,
+    origin_kind: input.origin_kind ?? originOf(input.source),
+    depth,
+    parked: depth > maxDepth,
+    raw: input.raw ?? undefined,
+    refs: [...findMentions(body), ...findToolCalls(body, meta, input.tool_calls ?? [])],
+    not_before_ms: input.not_before_ms ?? (input.delay_ms === undefined ? null : now_ms + input.delay_ms),
+    strict: input.idempotency_key !== undefined,
+    ...sized,
+  };
+}
+
+function keysOf(input: NewEvent, parent: Event | null) {
+  return {
+    conversation_key: input.conversation_key ?? null,
+    user_key: input.user_key ?? null,
+    correlation_id: input.correlation_id ?? parent?.correlation_id ?? null,
+    parent_id: input.parent_id ?? parent?.id ?? null,
+    external_id: input.external_id ?? input.idempotency_key ?? null,
+  };
+}
+
+function originOf(source: string | undefined): OriginKind {
+  if (source === "cli") return "human";
+  return source?.startsWith("@") ? "agent" : "system";
+}
+
+function measured(body: string | null, payload: JsonObject, meta: JsonObject, raw: Json | undefined) {
+  const payload_json = toJson(payload, "payload");
+  const meta_json = toJson(meta, "meta");
+  const rawChars = raw === undefined ? 0 : toJson(raw, "raw").length;
+  const chars = payload_json.length + meta_json.length + (body?.length ?? 0) + rawChars;
+  // A character is at most three bytes of UTF-8 here, so only what is near the limit is counted exactly.
+  if (
+    chars * 3 > limits.eventBytes &&
+    Buffer.byteLength(`${payload_json}${meta_json}${body ?? ""}`) + rawChars > limits.eventBytes
+  ) {
+    throw new SignalboxError(
+      "too_large",
+      `an event may hold ${limits.eventBytes} bytes of body, payload, meta and raw`,
+      {
+        hint: "Put large data in a file and send its path.",
+      },
+    );
+  }
+  return { payload_json, meta_json };
+}
+
+function toJson(value: Json, field: string): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    throw new SignalboxError("invalid_request", `${field} is nested too deeply`, { cause: error });
+  }
+}

@@ -1,0 +1,60 @@
+import type { JsonObject } from "../contract/common.ts";
+
+export interface Ref {
+  kind: "mention" | "tool";
+  value: string;
+}
+
+/** At most this many of each kind are kept of one event. */
+const MOST = 100;
+
+// Not after a word character, so that mail addresses are no mentions.
+const mentionPattern = /(?<![\p{L}\p{N}_@.+/-])@([\p{L}\p{N}][\p{L}\p{N}_-]{0,99})/gu;
+
+/** Tools of the usual coding agents, found in text where they are called: `bash(…)`. */
+const toolNames =
+  "bash|read|edit|write|multiedit|patch|apply_patch|grep|glob|list|ls|webfetch|websearch|task|todowrite|todoread|skill";
+const toolPatterns = [
+  new RegExp(`(?<![\\w.])(${toolNames})\\(`, "gi"),
+  /\btool(?:[_ -]?call)?\s*[:=]\s*["'`]?([A-Za-z][\w.-]{0,99})/gi,
+  /<(?:tool|invoke)\s[^>]*?name="([A-Za-z][\w.-]{0,99})"/gi,
+];
+
+/** Names spoken to in the text (M11): `@Name`, kept in lower case without the `@`. */
+export function findMentions(body: string | null): Ref[] {
+  if (body === null || !body.includes("@")) return [];
+  return unique(
+    "mention",
+    [...body.matchAll(mentionPattern)].map((match) => match[1] ?? ""),
+  );
+}
+
+/** Tools named in the metadata, in the caller's list, or called in the text (M12). */
+export function findToolCalls(body: string | null, meta: JsonObject, given: readonly string[]): Ref[] {
+  const names = [...given];
+  for (const key of ["tool", "tools", "tool_calls", "toolCalls"]) collect(meta[key], names);
+  if (body !== null && /[(:=<]/.test(body)) {
+    for (const pattern of toolPatterns)
+      for (const match of body.matchAll(pattern)) names.push(match[1] ?? "");
+  }
+  return unique("tool", names);
+}
+
+/** `"bash"`, `["bash"]`, `{ name: "bash" }`, `{ function: { name: "bash" } }` and lists of these. */
+function collect(value: unknown, names: string[]): void {
+  if (typeof value === "string") names.push(value);
+  else if (Array.isArray(value)) for (const item of value.slice(0, MOST)) collect(item, names);
+  else if (typeof value === "object" && value !== null) {
+    const call = value as { name?: unknown; tool?: unknown; function?: unknown };
+    const name = call.name ?? call.tool ?? call.function;
+    if (typeof name === "string") names.push(name);
+    else if (typeof name === "object") collect(name, names);
+  }
+}
+
+function unique(kind: Ref["kind"], names: string[]): Ref[] {
+  const values = new Set(
+    names.map((name) => name.toLowerCase().trim()).filter((name) => name !== "" && name.length <= 200),
+  );
+  return [...values].slice(0, MOST).map((value) => ({ kind, value }));
+}

@@ -1,0 +1,167 @@
+import type { EffectState } from "../../contract/effects.ts";
+import { newId } from "../../lib/ids.ts";
+import type { EffectChange, EffectDraft, EffectRow, Store } from "../store.ts";
+import type { Changes } from "./committer.ts";
+import type { SqliteContext } from "./context.ts";
+import type { AppendOne } from "./events.ts";
+import { type EffectSql, toEffect } from "./rows.ts";
+
+type EffectMethods = Pick<
+  Store,
+  | "proposeEffects"
+  | "getEffect"
+  | "listEffects"
+  | "claimEffects"
+  | "changeEffect"
+  | "extendEffects"
+  | "dueEffects"
+  | "runningEffects"
+>;
+
+export const endStates: readonly EffectState[] = [
+  "succeeded",
+  "failed",
+  "denied",
+  "expired",
+  "skipped",
+  "unknown",
+];
+
+export type ProposeOne = (draft: EffectDraft, changes: Changes) => EffectRow;
+
+export function createPropose(context: SqliteContext): ProposeOne {
+  const { db } = context;
+  const byKey = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE idempotency_key = ?");
+  const insert = db.prepare(
+    `INSERT INTO effects (id, kind, target, action, payload, sha256, summary, idempotency_key, state, event_id, run_id, workflow,
+       version, line, source, depth, policy_decision, policy_rule, correlation_id, created_ms, updated_ms, expires_ms)
+     VALUES (@id, @kind, @target, @action, @payload, @sha256, @summary, @idempotency_key, @state, @event_id, @run_id, @workflow,
+       @version, @line, @source, @depth, @policy_decision, @policy_rule, @correlation_id, @created_ms, @created_ms, @expires_ms)
+     ON CONFLICT (idempotency_key) DO NOTHING`,
+  );
+  return (draft, changes) => {
+    const { cause, policy, payload, ...rest } = draft;
+    const row = {
+      ...rest,
+      ...cause,
+      payload: JSON.stringify(payload),
+      policy_decision: policy.decision,
+      policy_rule: policy.rule,
+    };
+    const isNew = insert.run(row).changes > 0;
+    if (isNew && draft.state === "approved") changes.targets.add(draft.target);
+    if (isNew && draft.expires_ms !== null) changes.dueAt(draft.expires_ms);
+    const kept = byKey.get(draft.idempotency_key);
+    if (!kept) throw new Error(`effect ${draft.id} vanished inside its own transaction`);
+    return toEffect(kept);
+  };
+}
+
+export function effectMethods(context: SqliteContext, append: AppendOne, propose: ProposeOne): EffectMethods {
+  const { db, committer } = context;
+  const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
+  const take = db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
+    `UPDATE effects SET state = 'running', claimed_by = ?, lease = ?, lease_until_ms = ?, attempts = attempts + 1, updated_ms = ?, not_before_ms = NULL
+     WHERE id IN (SELECT id FROM effects WHERE target = ? AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
+       AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY id LIMIT ?)
+     RETURNING *`,
+  );
+  const extend = db.prepare(
+    "UPDATE effects SET lease_until_ms = max(lease_until_ms, ?) WHERE id = ? AND state = 'running' AND claimed_by = ?",
+  );
+  const lapsed = db.prepare<[number], EffectSql>(
+    "SELECT * FROM effects WHERE state = 'running' AND lease_until_ms <= ? LIMIT 500",
+  );
+  const expired = db.prepare<[number], EffectSql>(
+    "SELECT * FROM effects WHERE state IN ('approved', 'waiting') AND expires_ms <= ? LIMIT 500",
+  );
+  const nowDue = db.prepare<[number], { target: string }>(
+    "SELECT DISTINCT target FROM effects WHERE state = 'approved' AND not_before_ms <= ?",
+  );
+  const running = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'running'");
+  const change = changeOne(context, append);
+
+  return {
+    proposeEffects: (drafts) => committer.write((changes) => drafts.map((draft) => propose(draft, changes))),
+    async getEffect(id) {
+      const row = one.get(id);
+      return row ? toEffect(row) : null;
+    },
+    async listEffects(query) {
+      const filters = Object.entries({
+        state: query.state,
+        target: query.target,
+        workflow: query.workflow,
+        event_id: query.event_id,
+        run_id: query.run_id,
+      }).filter((entry): entry is [string, string] => entry[1] !== undefined);
+      const where = [
+        ...filters.map(([column]) => `${column} = ?`),
+        ...(query.before === undefined ? [] : ["id < ?"]),
+      ];
+      const values = [
+        ...filters.map(([, value]) => value),
+        ...(query.before === undefined ? [] : [query.before]),
+      ];
+      const sql = `SELECT * FROM effects ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""} ORDER BY id DESC LIMIT ?`;
+      return (db.prepare(sql).all(...values, query.limit + 1) as EffectSql[]).map(toEffect);
+    },
+    claimEffects: ({ target, by, limit, lease_ms, now_ms }) =>
+      committer.write((changes) => {
+        const until = now_ms + lease_ms;
+        const rows = take.all(by, newId("lea"), until, now_ms, target, now_ms, now_ms, limit);
+        if (rows.length > 0) changes.dueAt(until);
+        return rows.map(toEffect).sort((a, b) => (a.id < b.id ? -1 : 1));
+      }),
+    changeEffect: (id, request) => committer.write((changes) => change(id, request, changes)),
+    extendEffects: (ids, by, lease_until_ms) =>
+      committer.write((changes) => {
+        for (const id of ids) extend.run(lease_until_ms, id, by);
+        changes.dueAt(lease_until_ms);
+      }),
+    dueEffects: async (now_ms) => ({
+      lapsed: lapsed.all(now_ms).map(toEffect),
+      expired: expired.all(now_ms).map(toEffect),
+      targets: nowDue.all(now_ms).map((row) => row.target),
+    }),
+    runningEffects: async () => running.all().map(toEffect),
+  };
+}
+
+/** Compare and set of one effect, with the event that tells of it. */
+function changeOne(context: SqliteContext, append: AppendOne) {
+  const { db } = context;
+  const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
+  const update = db.prepare(
+    `UPDATE effects SET state = @to, updated_ms = @now_ms, result = @result, error = @error, not_before_ms = @not_before_ms,
+       lease = CASE WHEN @to = 'running' THEN lease END, lease_until_ms = @lease_until_ms, expires_ms = @expires_ms, result_event_id = @result_event_id
+     WHERE id = @id`,
+  );
+  return (id: string, request: EffectChange, changes: Changes): EffectRow | null => {
+    const row = one.get(id);
+    if (!row || !request.from.includes(row.state)) return null;
+    if (request.lease !== undefined && request.lease !== row.lease) return null;
+    const told = request.event ? append(request.event, changes).event : null;
+    const next = {
+      id,
+      to: request.to,
+      now_ms: request.now_ms,
+      result: request.result === undefined ? row.result : JSON.stringify(request.result),
+      error: request.error === undefined ? row.error : request.error,
+      not_before_ms: request.not_before_ms ?? null,
+      lease_until_ms: request.to === "running" ? (request.lease_until_ms ?? row.lease_until_ms) : null,
+      expires_ms: request.expires_ms === undefined ? row.expires_ms : request.expires_ms,
+      result_event_id: told ? told.id : row.result_event_id,
+    };
+    update.run(next);
+    if (next.not_before_ms !== null) changes.dueAt(next.not_before_ms);
+    if (next.expires_ms !== null && (request.to === "approved" || request.to === "waiting"))
+      changes.dueAt(next.expires_ms);
+    if (request.to === "approved" && next.not_before_ms === null) changes.targets.add(row.target);
+    const after = one.get(id);
+    if (!after) return null;
+    const effect = toEffect(after);
+    if (endStates.includes(request.to)) changes.ended.push(effect);
+    return effect;
+  };
+}

@@ -1,0 +1,314 @@
+import type { Agent, CommandSpec } from "../contract/agents.ts";
+import type { Json, JsonObject } from "../contract/common.ts";
+import type { Effect, EffectQuery, EffectState } from "../contract/effects.ts";
+import type { Delivery, Event, EventQuery, ListedEvent, SearchQuery } from "../contract/events.ts";
+import type { Finding } from "../contract/system.ts";
+import type { Topic, TopicSettings } from "../contract/topics.ts";
+import type { LogLine, RunQuery, RunStatus, SourceError } from "../contract/workflows.ts";
+import type { Closeable } from "../lib/scope.ts";
+
+/** An event that is checked and complete but for its place in the log. */
+export interface EventDraft extends Omit<Event, "seq" | "recorded_ms"> {
+  /** `payload` and `meta` as JSON text, made once where their size was checked. */
+  payload_json: string;
+  meta_json: string;
+  raw: Json | undefined;
+  refs: { kind: "mention" | "tool"; value: string }[];
+  /** Claimable from then on; null: at once. */
+  not_before_ms: number | null;
+  /** True: the same `external_id` with other content is refused instead of dropped. */
+  strict: boolean;
+}
+
+export interface Appended {
+  event: Event;
+  /** It was there already; `event` is the first one. */
+  duplicate: boolean;
+}
+
+/** What one commit changed, for those who wait. Handed out after the commit, in commit order. */
+export interface Committed {
+  /** In log order. */
+  events: Event[];
+  /** Topics that may have something to claim. */
+  topics: Set<string>;
+  /** Targets that may have an effect to carry out. */
+  targets: Set<string>;
+  /** Effects that reached an end. */
+  ended: Effect[];
+  /** Earliest time at which something that this commit changed has to be looked at again. */
+  dueMs: number | null;
+}
+
+/** Group of consumers a delivery belongs to; the queue that people see is `default`. */
+export const DEFAULT_GROUP = "default";
+
+export interface ClaimRequest {
+  topic: string;
+  agent: string;
+  limit: number;
+  lease_ms: number | undefined;
+  now_ms: number;
+}
+
+export interface ClaimedEvent {
+  event: Event;
+  lease: string;
+  lease_until_ms: number;
+  attempt: number;
+}
+
+/** Who says they hold a claim. */
+export interface Holder {
+  lease?: string | undefined;
+  agent?: string | undefined;
+}
+
+export type Settlement =
+  | { kind: "extend"; lease_ms: number | undefined }
+  | { kind: "complete" }
+  /** Ends as `failed`, for good. */
+  | { kind: "reject"; error: string }
+  /** Comes again while attempts are left, else ends as `dead`. */
+  | { kind: "retry"; error: string; retry_in_ms: number | undefined }
+  | { kind: "release" }
+  /** As `complete` or `reject`, also of what nobody claimed. */
+  | { kind: "answer"; status: "completed" | "failed" };
+
+export interface SettleRequest {
+  event_id: string;
+  holder: Holder;
+  settlement: Settlement;
+  now_ms: number;
+  /** Recorded in the same transaction. */
+  events: EventDraft[];
+}
+
+export interface AgentRow extends Omit<Agent, "status" | "connections" | "open_commands"> {
+  online: boolean;
+}
+
+/** An effect before it has a life of its own. */
+export interface EffectDraft {
+  id: string;
+  kind: Effect["kind"];
+  target: string;
+  action: string;
+  payload: JsonObject;
+  sha256: string;
+  summary: string;
+  idempotency_key: string;
+  state: EffectState;
+  cause: Effect["cause"];
+  depth: number;
+  policy: Effect["policy"];
+  correlation_id: string | null;
+  created_ms: number;
+  expires_ms: number | null;
+}
+
+/** As the ledger keeps it: the public effect, and who holds it. */
+export interface EffectRow extends Effect {
+  idempotency_key: string;
+  lease: string | null;
+  lease_until_ms: number | null;
+  depth: number;
+}
+
+export interface EffectChange {
+  /** It must be in one of these, and under this lease where one is given; otherwise nothing happens. */
+  from: readonly EffectState[];
+  lease?: string | undefined;
+  to: EffectState;
+  now_ms: number;
+  result?: Json;
+  error?: string | null;
+  not_before_ms?: number | null;
+  lease_until_ms?: number | null;
+  expires_ms?: number | null;
+  /** Tells its end; recorded in the same transaction, and named in `result_event_id`. */
+  event?: EventDraft;
+}
+
+/** A step of a handler that waits, so that running it again repeats nothing. */
+export interface JournalStep {
+  ordinal: number;
+  kind: "publish" | "command" | "state" | "call" | "sleep";
+  now_ms: number;
+  end?: { ok: true; value: Json } | { ok: false; message: string };
+}
+
+export interface RunRow {
+  run_id: string;
+  cause_key: string;
+  workflow: string;
+  handler: number;
+  seq: number | null;
+  event_id: string | null;
+  status: RunStatus;
+  attempts: number;
+  version: string | null;
+  line: string | null;
+  started_ms: number | null;
+  finished_ms: number | null;
+  /** What `signalbox.now_ms()` said last. */
+  now_ms: number | null;
+  wake_ms: number | null;
+  waiting_for: string | null;
+  waiting_effect: string | null;
+  journal: JournalStep[];
+  output: Json | null;
+  error: SourceError | null;
+  logs: LogLine[];
+}
+
+/** All that one handler did, made durable at once. */
+export interface RunCommit {
+  run: RunRow;
+  events: EventDraft[];
+  effects: EffectDraft[];
+  /** `undefined` removes the key. */
+  state: { key: string; value: Json | undefined }[];
+}
+
+export interface WorkflowRow {
+  name: string;
+  disabled: boolean;
+  parked_reason: string | null;
+  strikes: number;
+  events: number;
+  errors: number;
+  last_run_ms: number | null;
+}
+
+export interface StoreTotals {
+  events: number;
+  last_seq: number;
+  topics: number;
+  deliveries: { pending: number; processing: number; dead: number };
+  effects: { waiting: number; running: number; unknown: number };
+}
+
+export interface CleanupRequest {
+  completed_before_ms: number;
+  raw_before_ms: number;
+  /** 0: never. */
+  pending_before_ms: number;
+  dry_run: boolean;
+  now_ms: number;
+  /** Rows removed in one transaction; more is done by calling again. */
+  batch: number;
+}
+
+/**
+ * The durable state. Every method is one atomic operation, and what it answered survives the end of the process.
+ * Writes of one moment share a transaction. All may throw `storage_full`, `storage_failed`, `busy`.
+ */
+export interface Store extends Closeable {
+  /** Called after each commit, in order. Returns how to stop. */
+  onCommitted(listener: (committed: Committed) => void): () => void;
+
+  /** Records events in the order given. @throws `idempotency_conflict` */
+  append(drafts: EventDraft[]): Promise<Appended[]>;
+  getEvent(id: string): Promise<Event | null>;
+  getRaw(id: string): Promise<Json | null>;
+  getDeliveries(id: string): Promise<Delivery[]>;
+  /** Events caused by this one, oldest first, 200 at the most. */
+  getCaused(id: string): Promise<Event[]>;
+  /** Newest first unless asked otherwise; one row more than the limit tells that there is a next page. */
+  findEvents(query: EventQuery): Promise<ListedEvent[]>;
+  searchEvents(query: SearchQuery): Promise<ListedEvent[]>;
+  /** Events after `seq` in log order, `limit` at the most. */
+  readLog(after: number, limit: number): Promise<Event[]>;
+  lastSeq(): number;
+  /** The largest `seq` recorded before this time. */
+  seqBefore(recorded_ms: number): Promise<number>;
+
+  listTopics(): Promise<Topic[]>;
+  getTopic(name: string): Promise<Topic | null>;
+  /** Creates or changes it. */
+  saveTopic(name: string, patch: Partial<TopicSettings>, now_ms: number): Promise<Topic>;
+  /** @throws `not_found`, `forbidden` (not on the topic's list) */
+  claim(request: ClaimRequest): Promise<ClaimedEvent[]>;
+  peek(topic: string, limit: number, now_ms: number): Promise<Event[]>;
+  /** @throws `not_found`, `lease_lost`, `conflict` (it is finished, or nobody claimed it) */
+  settle(request: SettleRequest): Promise<{ delivery: Delivery | null; event: Event; appended: Appended[] }>;
+  purge(topic: string, status: "pending" | "completed" | "failed" | "dead" | "all"): Promise<number>;
+  redrive(topic: string, event_ids: string[] | undefined, include_failed: boolean): Promise<number>;
+  /** Makes delayed deliveries claimable, gives back expired leases, and buries what has no attempts left. */
+  promoteDue(now_ms: number): Promise<void>;
+  /** When `promoteDue` or the effects' sweep next has something to do. */
+  nextDue(): number | null;
+
+  readCursor(consumer: string): Promise<number | null>;
+  saveCursor(consumer: string, seq: number, now_ms: number): Promise<void>;
+  readConnectorCursor(connector: string): Promise<string | null>;
+  /** Events and cursor in one transaction. */
+  appendWithCursor(connector: string, drafts: EventDraft[], cursor: string): Promise<Appended[]>;
+
+  saveAgent(row: {
+    name: string;
+    kind: "agent" | "connector";
+    version: string;
+    capabilities: string[];
+    commands: CommandSpec[];
+    now_ms: number;
+  }): Promise<AgentRow>;
+  beatAgent(
+    name: string,
+    beat: {
+      now_ms: number;
+      last_event_ms?: number | null | undefined;
+      events_processed?: number | undefined;
+      errors?: number | undefined;
+    },
+  ): Promise<AgentRow>;
+  /** With the events that tell it, if the state changed. */
+  setAgentOnline(name: string, online: boolean, events: EventDraft[]): Promise<boolean>;
+  getAgent(name: string): Promise<AgentRow | null>;
+  listAgents(): Promise<AgentRow[]>;
+  removeAgent(name: string): Promise<boolean>;
+  countOpenEffects(): Promise<Map<string, number>>;
+
+  /** One whose idempotency key is known is not recorded again; the first comes back. */
+  proposeEffects(drafts: EffectDraft[]): Promise<EffectRow[]>;
+  getEffect(id: string): Promise<EffectRow | null>;
+  listEffects(query: EffectQuery): Promise<EffectRow[]>;
+  /** Takes approved effects of a target whose time has come, oldest first. */
+  claimEffects(request: {
+    target: string;
+    by: string;
+    limit: number;
+    lease_ms: number;
+    now_ms: number;
+  }): Promise<EffectRow[]>;
+  /** Compare and set; null when it is not in a state of `from`, or under another lease. */
+  changeEffect(id: string, change: EffectChange): Promise<EffectRow | null>;
+  extendEffects(ids: string[], by: string, lease_until_ms: number): Promise<void>;
+  /** Running under an expired lease, or approved and expired, or approved and newly due. */
+  dueEffects(now_ms: number): Promise<{ lapsed: EffectRow[]; expired: EffectRow[]; targets: string[] }>;
+  runningEffects(): Promise<EffectRow[]>;
+
+  /** Records a run with all it did. A run whose `cause_key` is known under another id changes nothing. */
+  commitRun(commit: RunCommit): Promise<Appended[]>;
+  getRun(run_id: string): Promise<RunRow | null>;
+  getRunByCause(cause_key: string): Promise<RunRow | null>;
+  listRuns(query: RunQuery): Promise<RunRow[]>;
+  /** Runs that were under way or wait. */
+  openRuns(): Promise<RunRow[]>;
+  runsOfEvent(event_id: string): Promise<RunRow[]>;
+  recentLogs(workflow: string, limit: number): Promise<RunRow[]>;
+
+  listWorkflowRows(): Promise<WorkflowRow[]>;
+  saveWorkflowRow(name: string, patch: Partial<Omit<WorkflowRow, "name">>): Promise<WorkflowRow>;
+  readWorkflowState(workflow: string): Promise<JsonObject>;
+
+  totals(): StoreTotals;
+  /** Removes one batch of what is past its retention; `more` tells to call again. */
+  cleanup(
+    request: CleanupRequest,
+  ): Promise<{ events: number; raw: number; runs: number; effects: number; more: boolean }>;
+  /** Copies everything into a new file while work goes on. */
+  backup(file: string): Promise<{ bytes: number; events: number }>;
+  check(): Promise<Finding[]>;
+}
