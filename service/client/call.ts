@@ -1,0 +1,99 @@
+import type { NewEvent, Pushed } from "../contract/events.ts";
+import type { Input, Output, RouteName, Routes } from "../contract/routes.ts";
+import { createPusher } from "./push.ts";
+import { readNdjson, readSse } from "./streams.ts";
+import {
+  type CallOptions,
+  errorFromReply,
+  type StreamOptions,
+  type Transport,
+  type WireRequest,
+} from "./transport.ts";
+import type { WireRoute } from "./wire.ts";
+
+export type StreamRoute = {
+  [N in RouteName]: Routes[N] extends { readonly stream: string } ? N : never;
+}[RouteName];
+export type PlainRoute = Exclude<RouteName, StreamRoute>;
+
+/** Nothing to give, or nothing that must be given: the argument may be left out. */
+type Arguments<N extends RouteName, O> =
+  unknown extends Input<N>
+    ? [input?: Record<never, never>, options?: O]
+    : Record<never, never> extends Input<N>
+      ? [input?: Input<N>, options?: O]
+      : [input: Input<N>, options?: O];
+
+/** One method a route. Path parameters, query and body fields are given in one object. */
+export type Client = {
+  readonly [N in PlainRoute]: (...args: Arguments<N, CallOptions>) => Promise<Output<N>>;
+} & {
+  readonly [N in StreamRoute]: (...args: Arguments<N, StreamOptions>) => AsyncIterable<Output<N>>;
+} & {
+  /**
+   * Records one event; calls made at the same time travel together. Each gets its own answer.
+   * @throws SignalboxError as for this event alone
+   */
+  push(event: NewEvent): Promise<Pushed>;
+  close(): void;
+};
+
+type Parse = <N extends RouteName>(name: N, reply: unknown) => Output<N>;
+
+/** Builds the methods from a table of routes; `parse` decides what is done with each reply. */
+export function buildClient(
+  transport: Transport,
+  routes: Readonly<Record<RouteName, WireRoute>>,
+  parse: Parse,
+): Client {
+  const methods: Record<string, unknown> = {};
+  for (const [key, route] of Object.entries(routes)) {
+    const name = key as RouteName;
+    methods[name] =
+      route.stream === undefined
+        ? async (input?: object, options?: CallOptions) => {
+            const reply = await transport.request({ ...toRequest(route, input), signal: options?.signal });
+            if (reply.status >= 400) throw errorFromReply(reply);
+            return parse(name, JSON.parse(reply.text));
+          }
+        : (input?: object, options?: StreamOptions) =>
+            follow(transport, route, toRequest(route, input), options, (item) => parse(name, item));
+  }
+  // The table has every route's name, which the mapped type above can't see from here.
+  const client = methods as unknown as Client;
+  return Object.assign(client, {
+    push: createPusher(
+      (event) => client.pushEvent(event),
+      (events) => client.pushEvents({ events }),
+    ),
+    close: () => transport.close(),
+  });
+}
+
+function follow<T>(
+  transport: Transport,
+  route: WireRoute,
+  request: WireRequest,
+  options: StreamOptions | undefined,
+  parse: (item: unknown) => T,
+): AsyncIterable<T> {
+  return route.stream === "ndjson"
+    ? readNdjson(transport, { ...request, signal: options?.signal }, parse)
+    : readSse(transport, request, options ?? {}, parse);
+}
+
+/** Fields named in the path go there; of the rest GET and DELETE make a query, the others a JSON body. */
+export function toRequest(route: WireRoute, input: object | undefined): WireRequest {
+  const rest: Record<string, unknown> = { ...input };
+  const path = route.path.replaceAll(/:(\w+)/g, (_, name: string) => {
+    const value = rest[name];
+    delete rest[name];
+    return encodeURIComponent(String(value));
+  });
+  if (route.method === "POST" || route.method === "PATCH") {
+    return { method: route.method, path, body: JSON.stringify(rest) };
+  }
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) query.set(name, String(value));
+  return { method: route.method, path: query.size === 0 ? path : `${path}?${query}` };
+}
