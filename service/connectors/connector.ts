@@ -11,6 +11,15 @@ export const secretRef = z.union([
 ]);
 export type SecretRef = z.infer<typeof secretRef>;
 
+/** A path on the ingress: plain words, so that it means nothing else to a router or a URL. */
+export const webhookPath = z
+  .string()
+  .max(200)
+  .regex(
+    /^(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$/,
+    "must be a path such as /bugsnag, of letters, digits and . _ -",
+  );
+
 /** What every call of a connector is given. Nothing else may be reached for, so that tests can hand in a stand-in. */
 export interface ConnectorContext<Config> {
   readonly config: Config;
