@@ -1,18 +1,24 @@
 import * as z from "zod";
-import { secretRef } from "../connector.ts";
+import { name, subject } from "../../contract/common.ts";
+import { secretRef, webhookPath } from "../connector.ts";
+
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9-]+$/, "must be the name of a header")
+  .toLowerCase();
 
 const route = z.strictObject({
-  path: z.string().startsWith("/").describe("Path on the ingress, such as /bugsnag."),
-  topic: z.string().optional().describe("Queue that its events go to."),
-  type: z.string().default("webhook.received").describe("Type of its events."),
-  source: z.string().optional().describe("Source of its events. Default: the path without its slash."),
+  path: webhookPath.describe("Path on the ingress, such as /bugsnag."),
+  topic: name.optional().describe("Queue that its events go to."),
+  type: subject.default("webhook.received").describe("Type of its events."),
+  source: name.optional().describe("Source of its events. Default: the path without its slash."),
   auth: z
     .enum(["header", "hmac-sha256", "none"])
     .default("header")
     .describe("Shared secret in a header, or HMAC of the body."),
-  header: z.string().optional().describe("Header that holds the secret or the signature."),
+  header: headerName.optional().describe("Header that holds the secret or the signature."),
   secret: secretRef.optional().describe("Where the secret is."),
-  id_header: z.string().optional().describe("Header whose value tells repeated deliveries apart."),
+  id_header: headerName.optional().describe("Header whose value tells repeated deliveries apart."),
   max_bytes: z.int().min(1).max(10_485_760).default(1_048_576).describe("Largest body."),
 });
 export type WebhookRouteConfig = z.infer<typeof route>;

@@ -1,5 +1,6 @@
 import { defineConnector } from "../connector.ts";
 import { type WebhookConfig, webhookConfig } from "./config.ts";
+import { receiveWebhook, webhookRoutes } from "./receive.ts";
 
 export const webhook = defineConnector<WebhookConfig>({
   id: "webhook",
@@ -8,5 +9,7 @@ export const webhook = defineConnector<WebhookConfig>({
   capabilities: ["webhook"],
   config: webhookConfig,
   commands: {},
-  isConfigured: (config) => config.routes.length > 0,
+  isConfigured: (config) => config.enabled && config.routes.length > 0,
+  routes: webhookRoutes,
+  receive: receiveWebhook,
 });
