@@ -10,7 +10,8 @@ function places(path: string, text: string, pattern: RegExp): string[] {
 
 // Put together here, so that this file does not find itself.
 const folders = ["work", "root"].join("|");
-const machinePath = new RegExp(`(?<![\\w.~\\]})-])/((${folders})/|(${"ho"}me|Users)/[a-z<])`);
+// A user called x or you is nobody's: tests of paths and the documentation need one.
+const machinePath = new RegExp(`(?<![\\w.~\\]})-])/((${folders})/|(${"ho"}me|Users)/(?!(x|you)\\b)[a-z<])`);
 const registryWords = ["regis" + "try", "artifact" + "ory", "verdac" + "cio", "npmmir" + "ror"].join("|");
 const registryHost = new RegExp(`https?://[^\\s"'\`/]*(${registryWords})|resolved": *"http`);
 const leftOutTest = /\b(it|test|describe|suite)(\.\w+)*\.(skip|only|todo)\b|\bcontext\.skip\(|\bctx\.skip\(/;
@@ -54,6 +55,7 @@ describe("each of these checks finds what is planted", () => {
   it.each([
     ["a path", machinePath, ["", "work", "main"].join("/")],
     ["a home", machinePath, `"${["", "home", "ada"].join("/")}"`],
+    ["a home that begins like the stand-in's", machinePath, ["", "home", "xaver"].join("/")],
     ["a root's home", machinePath, `cd ${["", "root", ".config"].join("/")}`],
     ["a registry", registryHost, ["https:", "", "regis" + "try.example.org", "zod"].join("/")],
     ["a resolved address", registryHost, ['"resolved": ', '"https://example.org/zod.tgz"'].join("")],
@@ -68,6 +70,7 @@ describe("each of these checks finds what is planted", () => {
 
   it.each([
     ["a relative path", machinePath, ["node_modules", "root", "x"].join("/")],
+    ["a stand-in's home", machinePath, ["", "home", "x", ".config"].join("/")],
     ["a route", machinePath, "GET /v1/workflows"],
     ["a word that ends the same", machinePath, ["~", "work", "x"].join("/")],
     ["a package page", registryHost, "https://www.npmjs.com/package/zod"],
