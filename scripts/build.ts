@@ -1,0 +1,128 @@
+/**
+ * Bundles everything that runs into dist/. `--types` adds the declarations of the public entries, `--quiet` prints
+ * errors only, and names of entries build these alone.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import { wire } from "../service/client/wire.ts";
+
+const root = resolve(import.meta.dirname, "..");
+const dist = join(root, "dist");
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quiet: { type: "boolean" }, types: { type: "boolean" } },
+});
+
+const common: BuildOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: "node",
+  target: "node22",
+  legalComments: "none",
+  metafile: true,
+  // better-sqlite3 finds its binary beside itself.
+  external: ["better-sqlite3"],
+  logLevel: "warning",
+};
+
+const esm: BuildOptions = {
+  ...common,
+  format: "esm",
+  // CommonJS packages inside an ES module bundle expect these.
+  banner: {
+    js: [
+      'import { createRequire as __createRequire } from "node:module";',
+      "const require = __createRequire(import.meta.url);",
+      "const __filename = import.meta.filename, __dirname = import.meta.dirname;",
+    ].join("\n"),
+  },
+};
+
+/** Puts the finished table in the place of the schemas it is made from: the command line has no time to load them. */
+const finishedWire: Plugin = {
+  name: "finished-wire",
+  setup({ onLoad }) {
+    onLoad({ filter: /service[\\/]client[\\/]wire\.ts$/ }, () => ({
+      contents: `export const wire = ${JSON.stringify(wire)};`,
+    }));
+  },
+};
+
+const entries: Record<string, BuildOptions> = {
+  service: { ...esm, entryPoints: ["service/main.ts"], outfile: "dist/service.js" },
+  "lua-worker": { ...esm, entryPoints: ["service/workflows/lua/worker.ts"], outfile: "dist/lua-worker.js" },
+  agent: { ...esm, entryPoints: ["service/agents/sdk.ts"], outfile: "dist/agent.js" },
+  client: { ...esm, entryPoints: ["service/client/index.ts"], outfile: "dist/client.js" },
+  cli: {
+    ...common,
+    entryPoints: ["service/cli/main.ts"],
+    outfile: "dist/cli.cjs",
+    format: "cjs",
+    // Less to read at each start; names stay, for stack traces.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    define: { "import.meta.dirname": "__dirname" },
+    plugins: [finishedWire],
+  },
+};
+
+const unknown = positionals.filter((name) => !(name in entries));
+if (unknown.length > 0)
+  throw new Error(`no such entry: ${unknown.join(", ")}; there are ${Object.keys(entries)}`);
+
+const wanted = positionals.length === 0 ? Object.keys(entries) : positionals;
+if (positionals.length === 0) rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+
+const packages = new Set<string>();
+for (const name of wanted) {
+  const options = entries[name] as BuildOptions;
+  const { metafile } = await build(options);
+  for (const folder of bundledPackages(metafile as Metafile)) packages.add(folder);
+  report(options.outfile as string);
+}
+if (wanted.includes("service")) copyMigrations();
+if (positionals.length === 0) writeNotices([...packages].sort());
+if (flags.types)
+  execFileSync(
+    process.execPath,
+    [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.types.json"],
+    { cwd: root, stdio: "inherit" },
+  );
+
+function report(outfile: string): void {
+  if (flags.quiet) return;
+  console.log(`${outfile}  ${Math.round(statSync(join(root, outfile)).size / 1024)} KB`);
+}
+
+function copyMigrations(): void {
+  cpSync(join(root, "service/store/sqlite/migrations"), join(dist, "migrations"), { recursive: true });
+}
+
+/** Folders of the packages whose code is in the bundle, such as `node_modules/@octokit/core`. */
+function bundledPackages(metafile: Metafile): string[] {
+  const used = Object.values(metafile.outputs).flatMap((output) =>
+    Object.entries(output.inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : [])),
+  );
+  const folders = used.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
+  return [...new Set(folders)];
+}
+
+/** The licences of everything that is bundled ask to travel with it. */
+function writeNotices(folders: string[]): void {
+  const notices = folders.map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
+    const file = readdirSync(join(root, folder)).find((one) => /^(licen[cs]e|copying)/i.test(basename(one)));
+    const text = file === undefined ? "" : readFileSync(join(root, folder, file), "utf8").trim();
+    return `${name} ${version} (${license})\n\n${text}`;
+  });
+  const rule = `\n\n${"-".repeat(78)}\n\n`;
+  writeFileSync(
+    join(dist, "NOTICES.txt"),
+    `Signalbox contains these packages.${rule}${notices.join(rule)}\n`,
+  );
+}
