@@ -87,6 +87,8 @@ export const newEvent = z.strictObject({
    * refused (`idempotency_conflict`).
    */
   idempotency_key: text(500).optional(),
+  /** Names to index as spoken to, with or without `@`, besides those found in the body (M11). */
+  mentions: z.array(text(200)).max(100).optional(),
   /** Tool calls to index, besides those found in meta and body (M12). */
   tool_calls: z.array(text(200)).max(100).optional(),
 });

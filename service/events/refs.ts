@@ -20,13 +20,13 @@ const toolPatterns = [
   /<(?:tool|invoke)\s[^>]*?name="([A-Za-z][\w.-]{0,99})"/gi,
 ];
 
-/** Names spoken to in the text (M11): `@Name`, kept in lower case without the `@`. */
-export function findMentions(body: string | null): Ref[] {
-  if (body === null || !body.includes("@")) return [];
-  return unique(
-    "mention",
-    [...body.matchAll(mentionPattern)].map((match) => match[1] ?? ""),
-  );
+/** Names spoken to in the text (M11) or given by the caller: `@Name`, kept in lower case without the `@`. */
+export function findMentions(body: string | null, given: readonly string[] = []): Ref[] {
+  const names = given.map((name) => name.replace(/^@/, ""));
+  if (body?.includes("@")) {
+    for (const match of body.matchAll(mentionPattern)) names.push(match[1] ?? "");
+  }
+  return unique("mention", names);
 }
 
 /** Tools named in the metadata, in the caller's list, or called in the text (M12). */
