@@ -25,7 +25,11 @@ const lock = z
     version: z.string(),
     packages: z.record(
       z.string(),
-      z.looseObject({ version: z.string().optional(), resolved: z.string().optional() }),
+      z.looseObject({
+        version: z.string().optional(),
+        resolved: z.string().optional(),
+        optionalDependencies: texts.optional(),
+      }),
     ),
   })
   .parse(JSON.parse(readFileSync(join(repository, "package-lock.json"), "utf8")));
@@ -96,6 +100,18 @@ describe("package.json", () => {
     const script = readFileSync(join(repository, ".ci/run"), "utf8");
     expect(script.trimEnd().split("\n").at(-1)).toBe("npm ci && npm test");
     expect(script).toContain("set -euo pipefail");
+  });
+
+  // npm leaves out what the registry did not have when the file was made, and `npm ci` then refuses the whole file.
+  it("has a lock file that knows the packages of every platform, so that a clean install works", () => {
+    const missing = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(
+        (name) =>
+          lock.packages[`node_modules/${name}`] === undefined &&
+          lock.packages[`${path}/node_modules/${name}`] === undefined,
+      ),
+    );
+    expect(missing).toEqual([]);
   });
 
   it("has a lock file that names no address a package came from", () => {
