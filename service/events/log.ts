@@ -6,13 +6,20 @@ import { newId } from "../lib/ids.ts";
 import type { Appended, EventDraft, Store } from "../store/store.ts";
 import { findMentions, findToolCalls } from "./refs.ts";
 
+/** What caused an event: another one, or an effect in its chain. */
+export interface Cause {
+  id: string | null;
+  depth: number;
+  correlation_id: string | null;
+}
+
 export interface EventLog {
   /** Records one event. @throws `too_large`, `idempotency_conflict`, `busy`, `storage_full` */
   push(input: NewEvent): Promise<Pushed>;
   /** Records what is good and says what is wrong with the others; all good ones in one transaction. */
   pushAll(inputs: (NewEvent | SignalboxError)[]): Promise<(Pushed | SignalboxError)[]>;
   /** For parts that record events together with their own change. */
-  draft(input: NewEvent, parent: Event | null): EventDraft;
+  draft(input: NewEvent, parent: Cause | null): EventDraft;
 }
 
 interface LogOptions {
@@ -23,7 +30,7 @@ interface LogOptions {
 }
 
 export function createEventLog({ store, clock, maxDepth }: LogOptions): EventLog {
-  const draft = (input: NewEvent, parent: Event | null) =>
+  const draft = (input: NewEvent, parent: Cause | null) =>
     createDraft(input, parent, { now_ms: clock.nowMs(), maxDepth });
   const draftOf = async (input: NewEvent) =>
     draft(input, input.parent_id === undefined ? null : await store.getEvent(input.parent_id));
@@ -75,7 +82,7 @@ interface DraftContext {
 }
 
 /** Fills in what the caller left out. @throws SignalboxError `too_large`, `invalid_request` */
-function createDraft(input: NewEvent, parent: Event | null, { now_ms, maxDepth }: DraftContext): EventDraft {
+function createDraft(input: NewEvent, parent: Cause | null, { now_ms, maxDepth }: DraftContext): EventDraft {
   const type = input.type ?? "message.pushed";
   const topic = input.topic ?? null;
   const body = input.body ?? null;
@@ -100,14 +107,14 @@ function createDraft(input: NewEvent, parent: Event | null, { now_ms, maxDepth }
     depth,
     parked: depth > maxDepth,
     raw: input.raw ?? undefined,
-    refs: [...findMentions(body), ...findToolCalls(body, meta, input.tool_calls ?? [])],
+    refs: [...findMentions(body, input.mentions), ...findToolCalls(body, meta, input.tool_calls ?? [])],
     not_before_ms: input.not_before_ms ?? (input.delay_ms === undefined ? null : now_ms + input.delay_ms),
     strict: input.idempotency_key !== undefined,
     ...sized,
   };
 }
 
-function keysOf(input: NewEvent, parent: Event | null) {
+function keysOf(input: NewEvent, parent: Cause | null) {
   return {
     conversation_key: input.conversation_key ?? null,
     user_key: input.user_key ?? null,

@@ -1,0 +1,160 @@
+import type { Agent, Beat, RegisterAgent } from "../contract/agents.ts";
+import { SignalboxError } from "../contract/errors.ts";
+import type { EventLog } from "../events/log.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Closeable } from "../lib/scope.ts";
+import type { AgentRow, Store } from "../store/store.ts";
+
+export interface AgentRegistry extends Closeable {
+  register(input: RegisterAgent, kind?: "agent" | "connector"): Promise<Agent>;
+  /** A beat may come before the registration: the agent is then `seen`. */
+  beat(name: string, beat: Beat): Promise<Agent>;
+  /** Said by the agent itself when it stops. @throws `not_found` */
+  goOffline(name: string): Promise<void>;
+  /** @throws `not_found` */
+  get(name: string): Promise<Agent>;
+  list(): Promise<Agent[]>;
+  remove(name: string): Promise<void>;
+  /** Counts a connection over which it takes commands. Returns how to end it. */
+  connected(name: string): () => void;
+}
+
+interface RegistryOptions {
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  events: EventLog;
+  staleMs: number;
+}
+
+/** Who is there, who was, and when that changes (U16). What it knows survives a restart. */
+export async function startAgentRegistry(options: RegistryOptions): Promise<AgentRegistry> {
+  const registry = new Registry(options);
+  await registry.sweep();
+  return registry;
+}
+
+class Registry implements AgentRegistry {
+  readonly #options: RegistryOptions;
+  readonly #connections = new Map<string, number>();
+  #cancel: (() => void) | undefined;
+  #closed = false;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  async register(input: RegisterAgent, kind: "agent" | "connector" = "agent"): Promise<Agent> {
+    const { store, clock } = this.#options;
+    const { name, version, capabilities, commands } = input;
+    return this.#present(
+      await store.saveAgent({ name, kind, version, capabilities, commands, now_ms: clock.nowMs() }),
+    );
+  }
+
+  async beat(name: string, { last_event_ms, events_processed, errors }: Beat): Promise<Agent> {
+    const { store, clock } = this.#options;
+    return this.#present(
+      await store.beatAgent(name, { now_ms: clock.nowMs(), last_event_ms, events_processed, errors }),
+    );
+  }
+
+  async goOffline(name: string): Promise<void> {
+    await this.#setOnline(await this.#require(name), false, "it stopped");
+  }
+
+  async get(name: string): Promise<Agent> {
+    return this.#describe(await this.#require(name), await this.#options.store.countOpenEffects());
+  }
+
+  async list(): Promise<Agent[]> {
+    const open = await this.#options.store.countOpenEffects();
+    return (await this.#options.store.listAgents()).map((row) => this.#describe(row, open));
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#require(name);
+    await this.#options.store.removeAgent(name);
+  }
+
+  connected(name: string): () => void {
+    const add = (by: number) =>
+      this.#connections.set(name, Math.max(0, (this.#connections.get(name) ?? 0) + by));
+    add(1);
+    return () => void add(-1);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel?.();
+  }
+
+  /** Marks who was silent for too long, and sets the timer for the next who may become so. */
+  async sweep(): Promise<void> {
+    const { store, clock, staleMs } = this.#options;
+    const now = clock.nowMs();
+    let next = Number.POSITIVE_INFINITY;
+    // Connectors live in this process, so silence says nothing of them.
+    for (const row of (await store.listAgents()).filter(({ online, kind }) => online && kind === "agent")) {
+      const staleAt = (row.last_beat_ms ?? 0) + staleMs;
+      if (staleAt <= now) await this.#setOnline(row, false, `silent for ${Math.round(staleMs / 1_000)} s`);
+      else next = Math.min(next, staleAt);
+    }
+    if (next !== Number.POSITIVE_INFINITY) this.#arm(next - now);
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#cancel || this.#closed) return;
+    this.#cancel = this.#options.clock.after(delayMs, () => {
+      this.#cancel = undefined;
+      this.sweep().catch((error: unknown) => {
+        this.#options.log.warn({ err: error }, "agents could not be checked; trying again");
+        this.#arm(this.#options.staleMs);
+      });
+    });
+  }
+
+  async #present(row: AgentRow): Promise<Agent> {
+    await this.#setOnline(row, true, "it reported");
+    this.#arm(this.#options.staleMs);
+    return this.#describe({ ...row, online: true }, await this.#options.store.countOpenEffects());
+  }
+
+  async #setOnline(row: AgentRow, online: boolean, reason: string): Promise<void> {
+    if (row.online === online) return;
+    const { store, log, events } = this.#options;
+    const event = events.draft(
+      {
+        type: online ? "signalbox.agent.online" : "signalbox.agent.offline",
+        source: "signalbox",
+        body: online ? `${row.name} is online` : `${row.name} is offline: ${reason}`,
+        payload: { name: row.name, version: row.version, last_beat_ms: row.last_beat_ms, reason },
+        origin_kind: "system",
+      },
+      null,
+    );
+    if (await store.setAgentOnline(row.name, online, [event]))
+      log.info({ agent: row.name, online, reason }, "agent changed state");
+  }
+
+  #describe(row: AgentRow, open: Map<string, number>): Agent {
+    const { online, ...rest } = row;
+    const status = online ? "online" : row.registered_ms === null ? "seen" : "offline";
+    return {
+      ...rest,
+      status,
+      connections: this.#connections.get(row.name) ?? 0,
+      open_commands: open.get(row.name) ?? 0,
+    };
+  }
+
+  async #require(name: string): Promise<AgentRow> {
+    const row = await this.#options.store.getAgent(name);
+    if (!row)
+      throw new SignalboxError("not_found", `there is no agent ${name}`, {
+        hint: "`signalbox agents` lists those there are.",
+      });
+    return row;
+  }
+}

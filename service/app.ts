@@ -1,0 +1,314 @@
+import { dirname } from "node:path";
+import * as z from "zod";
+import { startAgentRegistry } from "./agents/registry.ts";
+import { openSqliteBus } from "./bus/sqlite/bus.ts";
+import { matchesSubject } from "./bus/subject.ts";
+import { acceptBody, viewEvent } from "./compat/event-shapes.ts";
+import { routeAliases } from "./compat/routes.ts";
+import type { LoadedConfig } from "./config-load.ts";
+import { type Supervisor, startSupervisor } from "./connections/supervisor.ts";
+import { connectors } from "./connectors/registry.ts";
+import { type JsonObject, PROTOCOL } from "./contract/common.ts";
+import type { Event } from "./contract/events.ts";
+import { type Executor, startDispatcher } from "./effects/dispatch.ts";
+import { createEffectLedger, type EffectLedger } from "./effects/ledger.ts";
+import { createEventLog, type EventLog } from "./events/log.ts";
+import { startControl } from "./http/control.ts";
+import { agentHandlers } from "./http/handlers/agents.ts";
+import { eventHandlers } from "./http/handlers/events.ts";
+import type { Parts } from "./http/handlers/parts.ts";
+import { runCleanup, systemHandlers } from "./http/handlers/system.ts";
+import { topicHandlers } from "./http/handlers/topics.ts";
+import { workflowHandlers } from "./http/handlers/workflows.ts";
+import { ingressRoutes, startIngress } from "./http/ingress.ts";
+import {
+  acquireInstanceLock,
+  removeRuntimeFiles,
+  securePrivateFolder,
+  writeAddress,
+  writeToken,
+} from "./instance.ts";
+import { type Clock, systemClock } from "./lib/clock.ts";
+import type { Logger } from "./lib/log.ts";
+import { type Closeable, Scope } from "./lib/scope.ts";
+import { startDueTimer } from "./store/due.ts";
+import { openSqliteStore } from "./store/sqlite/index.ts";
+import type { EventDraft, Store } from "./store/store.ts";
+import { createTopicQueue } from "./topics/queue.ts";
+import { version } from "./version.ts";
+import { Engine } from "./workflows/engine.ts";
+import { openLuaHost } from "./workflows/lua/pool.ts";
+
+export interface AppOptions {
+  loaded: LoadedConfig;
+  log: Logger;
+  clock?: Clock;
+  /** The built Lua worker; the source beside the pool when left out. */
+  luaWorker?: URL;
+  /** Somebody asked for an orderly stop. */
+  onStop(): void;
+}
+
+export interface App {
+  readonly parts: Parts;
+  /** In reverse order; safe to call twice. */
+  close(): Promise<void>;
+}
+
+const CLEANUP_EVERY_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+
+/**
+ * Opens all parts in order and closes them in reverse (S3, S4). The only place that names adapters.
+ * @throws SignalboxError `already_running`, `invalid_config`, `secret_missing`, `storage_*`, `schema_newer`
+ */
+export async function startApp(options: AppOptions): Promise<App> {
+  const { log } = options;
+  const { config, paths } = options.loaded;
+  const scope = new Scope();
+  try {
+    securePrivateFolder(dirname(paths.tokenFile));
+    securePrivateFolder(process.platform === "win32" ? dirname(paths.tokenFile) : dirname(paths.socket));
+    scope.use(acquireInstanceLock(paths.lockFile));
+    const parts = await openParts(options, scope);
+    const executors = await registerConnectors(parts);
+    scope.use(startDispatcher({ ledger: parts.ledger, executors, log, drainMs: config.service.drain_ms }));
+    scope.use(startDueTimer({ ...parts, onDue: (now_ms) => parts.ledger.sweep(now_ms) }));
+    scope.use(keepClean(parts));
+    await openIngress(options, parts, scope);
+    const token = writeToken(paths.tokenFile);
+    scope.defer(() => removeRuntimeFiles(paths));
+    scope.use(
+      await startControl({
+        socket: paths.socket,
+        token,
+        version,
+        log,
+        accept: acceptBody,
+        aliases: routeAliases,
+        drainMs: config.service.drain_ms,
+        handlers: {
+          ...systemHandlers(parts),
+          ...eventHandlers(parts),
+          ...topicHandlers(parts),
+          ...agentHandlers(parts),
+          ...workflowHandlers(parts),
+        },
+      }),
+    );
+    writeAddress(paths);
+    log.info({ socket: paths.socket, database: paths.databaseFile, version }, "signalbox is ready");
+    return { parts, close: () => scope.close() };
+  } catch (error) {
+    await scope.close();
+    throw error;
+  }
+}
+
+async function openParts(options: AppOptions, scope: Scope): Promise<Parts> {
+  const { log, loaded, clock = systemClock } = options;
+  const { config, paths } = loaded;
+  const store = scope.use(await openStore(options, clock));
+  const events = createEventLog({ store, clock, maxDepth: config.workflows.max_depth });
+  const bus = scope.use(openSqliteBus({ store, clock, log }));
+  const agents = scope.use(
+    await startAgentRegistry({ store, clock, log, events, staleMs: config.agents.stale_ms }),
+  );
+  const topics = scope.use(createTopicQueue({ store, clock, events }));
+  const ledger = scope.use(
+    createEffectLedger({ store, clock, log, events, expiresMs: config.agents.command_expires_ms }),
+  );
+  const supervisor = scope.use(
+    startSupervisor({ store, clock, log, events, connectors, config: config.connectors }),
+  );
+  const engine = await openEngine(options, scope, { store, bus, clock, events, ledger });
+  const started_ms = clock.nowMs();
+  return {
+    store,
+    bus,
+    clock,
+    log,
+    events,
+    agents,
+    topics,
+    ledger,
+    supervisor,
+    engine,
+    info: {
+      name: "signalbox",
+      version,
+      protocol: PROTOCOL,
+      pid: process.pid,
+      node: process.version,
+      started_ms,
+      database: paths.databaseFile,
+      socket: paths.socket,
+    },
+    viewEvent,
+    ingress: () => null,
+    settings: loaded,
+    retention: config.retention,
+    stop: options.onStop,
+  };
+}
+
+function openStore({ loaded, log }: AppOptions, clock: Clock): Promise<Store> {
+  const { config, paths } = loaded;
+  // The log that describes a dead letter needs the store, and the store needs it when one dies.
+  let events: EventLog | undefined;
+  const opening = openSqliteStore({
+    file: paths.databaseFile,
+    durability: config.store.durability,
+    maxPending: config.store.max_pending,
+    clock,
+    log,
+    topicDefaults: config.topics,
+    subjectMatches: matchesSubject,
+    describeDead: (event, topic, attempts, error) => {
+      if (!events) throw new Error("a delivery died before the store was open");
+      return deadLetter(events, event, topic, attempts, error);
+    },
+  });
+  return opening.then((store) => {
+    events = createEventLog({ store, clock, maxDepth: config.workflows.max_depth });
+    return store;
+  });
+}
+
+function deadLetter(
+  events: EventLog,
+  event: Event,
+  topic: string,
+  attempts: number,
+  error: string,
+): EventDraft {
+  return events.draft(
+    {
+      type: "signalbox.delivery.dead",
+      source: "signalbox",
+      body: `${event.id} in ${topic} is a dead letter after ${attempts} attempts: ${error}`,
+      payload: { event_id: event.id, topic, attempts, error },
+      origin_kind: "system",
+    },
+    event,
+  );
+}
+
+async function openEngine(
+  options: AppOptions,
+  scope: Scope,
+  parts: Pick<Parts, "store" | "bus" | "clock" | "events" | "ledger">,
+): Promise<Engine> {
+  const { log, loaded } = options;
+  const { workflows } = loaded.config;
+  // The host writes log lines while the engine is still loading its first workflows.
+  let engine: Engine | undefined;
+  const host = openLuaHost({
+    workers: workflows.workers,
+    limits: {
+      handlerTimeoutMs: workflows.handler_timeout_ms,
+      stallMs: workflows.stall_ms,
+      memoryMb: workflows.memory_mb,
+      sliceMs: workflows.slice_ms,
+    },
+    log,
+    onLog: (workflow, run_id, line) =>
+      engine
+        ? engine.onLog(workflow, run_id, line)
+        : log[line.level]({ workflow_name: workflow, run_id }, line.message),
+    ...(options.luaWorker === undefined ? {} : { workerUrl: options.luaWorker }),
+  });
+  scope.use(host);
+  engine = scope.use(
+    await Engine.start({
+      ...parts,
+      log,
+      host,
+      dir: loaded.paths.workflowsDir,
+      hotReload: workflows.hot_reload,
+      debounceMs: workflows.debounce_ms,
+    }),
+  );
+  return engine;
+}
+
+/** Each configured connector is an agent like any other, with the commands it can carry out. */
+async function registerConnectors({
+  agents,
+  supervisor,
+  ledger,
+  store,
+}: {
+  agents: Parts["agents"];
+  supervisor: Supervisor;
+  ledger: EffectLedger;
+  store: Store;
+}): Promise<Executor[]> {
+  const executors: Executor[] = [];
+  for (const { connector, context, configured } of supervisor.connections) {
+    if (!configured) continue;
+    const commands = Object.entries(connector.commands).map(([name, { title, params, idempotent }]) => ({
+      name,
+      title,
+      idempotent,
+      params: paramsSchema(params),
+    }));
+    await agents.register(
+      { name: connector.agent, version, capabilities: [...connector.capabilities], commands },
+      "connector",
+    );
+    if (commands.length > 0)
+      executors.push({ agent: connector.agent, commands: connector.commands, context });
+  }
+  // Whoever carried these out is gone with the last process: their leases need not be waited for.
+  const mine = new Set(executors.map((executor) => executor.agent));
+  for (const row of await store.runningEffects()) if (mine.has(row.target)) await ledger.steps.abandon(row);
+  return executors;
+}
+
+function paramsSchema(params: z.ZodType): JsonObject {
+  const { $schema: _, ...schema } = z.toJSONSchema(params, { io: "input", unrepresentable: "any" });
+  // Through JSON, as it goes to the database: what JSON can't hold is no part of a schema.
+  return JSON.parse(JSON.stringify(schema)) as JsonObject;
+}
+
+async function openIngress({ loaded, log }: AppOptions, parts: Parts, scope: Scope): Promise<void> {
+  const { ingress, service } = loaded.config;
+  if (!ingress.enabled) return;
+  const routes = parts.supervisor.connections
+    .filter(({ configured }) => configured)
+    .flatMap(({ connector, context }) =>
+      ingressRoutes(connector, context).map((route) => ({
+        ...route,
+        receive: async (request: Parameters<typeof route.receive>[0]) => {
+          const reply = await route.receive(request);
+          parts.supervisor.heard(connector.id);
+          return reply;
+        },
+      })),
+    );
+  const started = scope.use(
+    await startIngress({
+      config: ingress,
+      routes,
+      log,
+      drainMs: service.drain_ms,
+      record: (found) => parts.store.append(found.map((event) => parts.events.draft(event, null))),
+    }),
+  );
+  parts.ingress = () => started.address;
+}
+
+/** Cleans up once an hour, beginning an hour after the start so that starting stays quick. */
+function keepClean(parts: Parts): Closeable {
+  let cancel: () => void;
+  const arm = () => {
+    cancel = parts.clock.after(CLEANUP_EVERY_MS, () => {
+      runCleanup(parts, parts.clock.nowMs() - parts.retention.completed_days * DAY_MS, false)
+        .catch((error: unknown) => parts.log.warn({ err: error }, "clean-up failed; trying again in an hour"))
+        .finally(arm);
+    });
+  };
+  arm();
+  return { close: () => cancel() };
+}

@@ -1,0 +1,171 @@
+import type { Command } from "../contract/agents.ts";
+import type { JsonObject } from "../contract/common.ts";
+import type { Effect } from "../contract/effects.ts";
+import type { EventLog } from "../events/log.ts";
+import { canonicalJson, sha256 } from "../lib/canonical.ts";
+import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Closeable } from "../lib/scope.ts";
+import { Wakeups } from "../lib/wakeups.ts";
+import type { EffectDraft, EffectRow, Store } from "../store/store.ts";
+import { judge } from "./policy.ts";
+import { EffectSteps, publicEffect, requireEffect, type Target } from "./steps.ts";
+
+/** What somebody wants done. */
+export interface Proposal {
+  id?: string;
+  target: string;
+  action: string;
+  payload: JsonObject;
+  cause: Effect["cause"];
+  /** The same key is the same effect, however often it is proposed. */
+  idempotency_key: string;
+  correlation_id: string | null;
+  /** Events that caused each other up to the one behind this. */
+  depth: number;
+  expires_in_ms?: number | undefined;
+}
+
+/** The ledger of all that happens outside (design: effect). */
+export interface EffectLedger extends Closeable {
+  draft(proposal: Proposal): EffectDraft;
+  propose(proposal: Proposal): Promise<Effect>;
+  /** Takes commands for `target`, or waits up to `waitMs` for one. */
+  claim(target: string, request: ClaimOptions, signal: AbortSignal): Promise<Command[]>;
+  /** Renews the leases of what `by` is working on. */
+  extend(ids: string[], by: string): Promise<void>;
+  /** What may become of one effect. */
+  readonly steps: EffectSteps;
+  /** Expired ones and lapsed leases. Called when due. */
+  sweep(now_ms: number): Promise<void>;
+  /** Connectors tell what they are; other targets are agents, who get the effect's id as idempotency key. */
+  describeTarget(target: string, description: Target): void;
+  /** @throws SignalboxError `not_found` */
+  get(id: string): Promise<Effect>;
+}
+
+export interface ClaimOptions {
+  by: string;
+  limit: number;
+  waitMs: number;
+  leaseMs: number;
+}
+
+interface LedgerOptions {
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  events: EventLog;
+  expiresMs: number;
+}
+
+const BEAT_LEASE_MS = 90_000;
+
+/** Agents get the id as idempotency key and may be told twice; they are told apart by it. */
+const agentTarget: Target = { repeatable: () => true };
+
+export function createEffectLedger(options: LedgerOptions): EffectLedger {
+  const { store } = options;
+  const wakeups = new Wakeups();
+  const targets = new Map<string, Target>();
+  const stop = store.onCommitted(({ targets: ready }) => {
+    for (const target of ready) wakeups.wake(target);
+  });
+  const describe = (target: string) => targets.get(target) ?? agentTarget;
+  const steps = new EffectSteps({ ...options, describe });
+  const draft = (proposal: Proposal) => createDraft(proposal, describe(proposal.target), options);
+  return {
+    steps,
+    draft,
+    async propose(proposal) {
+      const [row] = await store.proposeEffects([draft(proposal)]);
+      if (!row) throw new Error("a proposal was recorded without its effect");
+      return publicEffect(row);
+    },
+    claim: (target, request, signal) => claimWaiting(options, wakeups, target, request, signal),
+    extend: (ids, by) => store.extendEffects(ids, by, options.clock.nowMs() + BEAT_LEASE_MS),
+    describeTarget: (target, description) => void targets.set(target, description),
+    get: async (id) => publicEffect(await requireEffect(store, id)),
+    async sweep(now_ms) {
+      const { lapsed, expired, targets: ready } = await store.dueEffects(now_ms);
+      for (const row of lapsed) await steps.abandon(row);
+      for (const row of expired) await steps.expire(row);
+      for (const target of ready) wakeups.wake(target);
+    },
+    close: () => void stop(),
+  };
+}
+
+function createDraft(proposal: Proposal, target: Target, { clock, expiresMs }: LedgerOptions): EffectDraft {
+  const kind = "command" as const;
+  const { action, payload, cause } = proposal;
+  const now = clock.nowMs();
+  const policy = judge({ kind, target: proposal.target, cause });
+  return {
+    id: proposal.id ?? newId("eff"),
+    kind,
+    target: proposal.target,
+    action,
+    payload,
+    sha256: sha256(canonicalJson({ kind, target: proposal.target, action, payload })),
+    summary: target.summary?.(action, payload) ?? `Send ${action} to ${proposal.target}`,
+    idempotency_key: proposal.idempotency_key,
+    state: policy.decision === "allow" ? "approved" : policy.decision === "ask" ? "waiting" : "denied",
+    cause,
+    depth: proposal.depth,
+    policy,
+    correlation_id: proposal.correlation_id,
+    created_ms: now,
+    expires_ms: now + (proposal.expires_in_ms ?? expiresMs),
+  };
+}
+
+async function claimWaiting(
+  options: LedgerOptions,
+  wakeups: Wakeups,
+  target: string,
+  request: ClaimOptions,
+  signal: AbortSignal,
+): Promise<Command[]> {
+  const { store, clock } = options;
+  const endMs = performance.now() + request.waitMs;
+  for (;;) {
+    const stopWaiting = new AbortController();
+    const woken = wakeups.wait(
+      target,
+      endMs - performance.now(),
+      AbortSignal.any([signal, stopWaiting.signal]),
+    );
+    const rows = await store
+      .claimEffects({
+        target,
+        by: request.by,
+        limit: request.limit,
+        lease_ms: request.leaseMs,
+        now_ms: clock.nowMs(),
+      })
+      .catch((error: unknown) => {
+        stopWaiting.abort();
+        throw error;
+      });
+    if (rows.length > 0 || request.waitMs <= 0) {
+      stopWaiting.abort();
+      if (rows.length === request.limit) wakeups.wake(target);
+      return rows.map(toCommand);
+    }
+    if (!(await woken)) return [];
+  }
+}
+
+function toCommand(row: EffectRow): Command {
+  return {
+    effect_id: row.id,
+    command: row.action,
+    payload: row.payload,
+    source: row.cause.source,
+    attempt: row.attempts,
+    lease: row.lease ?? "",
+    lease_until_ms: row.lease_until_ms ?? 0,
+  };
+}

@@ -1,0 +1,209 @@
+import type { CommandResult } from "../contract/agents.ts";
+import type { Json } from "../contract/common.ts";
+import type { Effect, EffectState } from "../contract/effects.ts";
+import { SignalboxError } from "../contract/errors.ts";
+import type { EventLog } from "../events/log.ts";
+import { backoffMs } from "../lib/backoff.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { EffectRow, Store } from "../store/store.ts";
+
+/** What is known of a target besides its name. */
+export interface Target {
+  /** One line that a person understands. */
+  summary?(action: string, payload: Effect["payload"]): string;
+  /** Whether an attempt whose end nobody saw may simply be repeated. */
+  repeatable(action: string): boolean;
+}
+
+interface StepOptions {
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  events: EventLog;
+  /** How long an approved effect waits for its target. */
+  expiresMs: number;
+  describe(target: string): Target;
+}
+
+/** Attempts of one effect before it has failed. */
+const MAX_ATTEMPTS = 5;
+const RETRY_BASE_MS = 1_000;
+const RETRY_MAX_MS = 300_000;
+
+/** The steps of an effect's life: each is a compare-and-set, recorded with the event that tells it. */
+export class EffectSteps {
+  readonly #options: StepOptions;
+
+  constructor(options: StepOptions) {
+    this.#options = options;
+  }
+
+  /** @throws SignalboxError `not_found`, `lease_lost`, `conflict` (it has ended otherwise) */
+  async finish(id: string, given: CommandResult): Promise<Effect> {
+    const row = await requireEffect(this.#options.store, id);
+    if (row.state !== "running") throw notRunning(row, given);
+    const error = given.status === "failed" ? (given.error ?? "failed") : null;
+    const tryAgain = given.status === "failed" && given.retry && row.attempts < MAX_ATTEMPTS;
+    const changed = tryAgain
+      ? await this.#again(
+          row,
+          given.lease,
+          error ?? "failed",
+          backoffMs(row.attempts, RETRY_BASE_MS, RETRY_MAX_MS),
+        )
+      : await this.#end(row, given.lease, given.status, error, given.result ?? null);
+    if (!changed) throw new SignalboxError("lease_lost", `${id} is no longer with this agent`);
+    return publicEffect(changed);
+  }
+
+  /** An attempt whose end nobody saw. */
+  async lose(id: string, lease: string, reason: string): Promise<Effect | null> {
+    const row = await requireEffect(this.#options.store, id);
+    const changed = row.state === "running" ? await this.#end(row, lease, "unknown", reason) : null;
+    return changed && publicEffect(changed);
+  }
+
+  /** Puts it back for another attempt later, while attempts are left. */
+  async postpone(id: string, lease: string, reason: string, delayMs: number): Promise<Effect | null> {
+    const row = await requireEffect(this.#options.store, id);
+    const changed =
+      row.attempts >= MAX_ATTEMPTS
+        ? await this.#end(row, lease, "failed", reason)
+        : await this.#again(row, lease, reason, delayMs);
+    return changed && publicEffect(changed);
+  }
+
+  /**
+   * Its executor is gone, or its lease has run out: repeated where that does no harm, else nobody knows what
+   * happened and a person decides.
+   */
+  async abandon(row: EffectRow): Promise<void> {
+    const reason = `nobody saw how attempt ${row.attempts} by ${row.claimed_by} ended`;
+    const lease = row.lease ?? undefined;
+    if (!this.#options.describe(row.target).repeatable(row.action))
+      await this.#end(row, lease, "unknown", reason);
+    else if (row.attempts >= MAX_ATTEMPTS) await this.#end(row, lease, "failed", reason);
+    else await this.#again(row, lease, reason, 0);
+  }
+
+  async expire(row: EffectRow): Promise<void> {
+    await this.#end(row, undefined, "expired", `${row.target} did not take it in time`);
+  }
+
+  /** A person's word. @throws SignalboxError `not_found`, `conflict` */
+  async retry(id: string): Promise<Effect> {
+    const { store, clock, expiresMs } = this.#options;
+    const row = await requireEffect(store, id);
+    const now_ms = clock.nowMs();
+    const changed = await store.changeEffect(id, {
+      from: ["failed", "expired", "unknown", "skipped"],
+      to: "approved",
+      now_ms,
+      error: null,
+      expires_ms: now_ms + expiresMs,
+    });
+    if (!changed)
+      throw new SignalboxError("conflict", `${id} is ${row.state}, so there is nothing to try again`);
+    return publicEffect(changed);
+  }
+
+  /** A person's word. @throws SignalboxError `not_found`, `conflict` */
+  async skip(id: string): Promise<Effect> {
+    const row = await requireEffect(this.#options.store, id);
+    const open: EffectState[] = ["proposed", "waiting", "approved", "unknown"];
+    const changed = open.includes(row.state)
+      ? await this.#end(row, undefined, "skipped", "skipped by a person")
+      : null;
+    if (!changed) throw new SignalboxError("conflict", `${id} is ${row.state}, so it can't be skipped`);
+    return publicEffect(changed);
+  }
+
+  async #end(
+    row: EffectRow,
+    lease: string | undefined,
+    state: EffectState,
+    error: string | null,
+    result: Json = null,
+  ): Promise<EffectRow | null> {
+    const { store, clock, log, events } = this.#options;
+    const event = endEvent(events, row, state, error, result);
+    const changed = await store.changeEffect(row.id, {
+      from: [row.state],
+      lease,
+      to: state,
+      now_ms: clock.nowMs(),
+      result,
+      error,
+      event,
+    });
+    if (changed)
+      log.info({ effect_id: row.id, target: row.target, action: row.action, state }, "effect ended");
+    return changed;
+  }
+
+  #again(
+    row: EffectRow,
+    lease: string | undefined,
+    error: string,
+    delayMs: number,
+  ): Promise<EffectRow | null> {
+    const now_ms = this.#options.clock.nowMs();
+    const not_before_ms = delayMs === 0 ? null : now_ms + delayMs;
+    return this.#options.store.changeEffect(row.id, {
+      from: ["running"],
+      lease,
+      to: "approved",
+      now_ms,
+      error,
+      not_before_ms,
+    });
+  }
+}
+
+export async function requireEffect(store: Store, id: string): Promise<EffectRow> {
+  const row = await store.getEffect(id);
+  if (!row)
+    throw new SignalboxError("not_found", `there is no effect ${id}`, {
+      hint: "`signalbox effects` lists them.",
+    });
+  return row;
+}
+
+function notRunning(row: EffectRow, given: CommandResult): SignalboxError {
+  if (row.state === "approved") return new SignalboxError("lease_lost", `the lease on ${row.id} ran out`);
+  return new SignalboxError("conflict", `${row.id} is already ${row.state}`, {
+    details: { state: row.state, reported: given.status },
+  });
+}
+
+function endEvent(events: EventLog, row: EffectRow, state: EffectState, error: string | null, result: Json) {
+  // Part of the chain of its cause, so that workflows answering results can't go round for ever.
+  const cause = { id: row.cause.event_id, depth: row.depth, correlation_id: row.correlation_id };
+  return events.draft(
+    {
+      type: `signalbox.effect.${state}`,
+      source: row.target,
+      body: `${row.summary}: ${state}${error === null ? "" : ` (${error})`}`,
+      payload: {
+        effect_id: row.id,
+        kind: row.kind,
+        target: row.target,
+        action: row.action,
+        state,
+        workflow: row.cause.workflow,
+        result,
+        error,
+        attempts: row.attempts,
+      },
+      origin_kind: "agent",
+    },
+    cause,
+  );
+}
+
+/** The public part: without leases and keys. */
+export function publicEffect(row: EffectRow): Effect {
+  const { idempotency_key: _key, lease: _lease, lease_until_ms: _until, depth: _depth, ...effect } = row;
+  return effect;
+}

@@ -1,0 +1,130 @@
+import { compileSubject } from "../../bus/subject.ts";
+import { SignalboxError } from "../../contract/errors.ts";
+import { type Event, newEvent } from "../../contract/events.ts";
+import { publicEffect } from "../../effects/steps.ts";
+import { toRun } from "../../workflows/run-view.ts";
+import { type Handlers, invalid } from "../register.ts";
+import { followEvents } from "../stream.ts";
+import type { Parts } from "./parts.ts";
+
+type EventRoutes =
+  | "pushEvent"
+  | "pushEvents"
+  | "findEvents"
+  | "searchEvents"
+  | "streamEvents"
+  | "exportEvents"
+  | "getEvent"
+  | "viewEvent";
+
+const CAUSES = 32;
+const EXPORT_PAGE = 500;
+
+export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
+  const { store, events } = parts;
+  const require = async (id: string): Promise<Event> => {
+    const event = await store.getEvent(id);
+    if (!event) throw new SignalboxError("not_found", `there is no event ${id}`);
+    return event;
+  };
+  return {
+    pushEvent: (input) => events.push(input),
+    async pushEvents(input) {
+      const checked = input.events.map((one) => {
+        const result = newEvent.safeParse(one);
+        return result.success ? result.data : invalid(result.error.issues, "event");
+      });
+      const results = await events.pushAll(checked);
+      return {
+        results: results.map((one) =>
+          SignalboxError.is(one) ? { error: { code: one.code, message: one.message, hint: one.hint } } : one,
+        ),
+      };
+    },
+    findEvents: async (input) => page(await store.findEvents(input), input.limit),
+    searchEvents: async (input) => {
+      const found = await store.searchEvents(input);
+      return input.order === "ranked"
+        ? { events: found.slice(0, input.limit), next: null }
+        : page(found, input.limit);
+    },
+    streamEvents(input, stream, context) {
+      const last = context.lastEventId === undefined ? undefined : Number(context.lastEventId);
+      const after =
+        last !== undefined && Number.isSafeInteger(last) ? last : (input.after ?? store.lastSeq());
+      return followEvents({ ...parts, stream, after, wants: filterOf(input) });
+    },
+    exportEvents: (input) => exportAll(parts, input),
+    async getEvent({ event_id }) {
+      const event = await require(event_id);
+      const [raw, deliveries, caused, runs, effects] = await Promise.all([
+        store.getRaw(event_id),
+        store.getDeliveries(event_id),
+        store.getCaused(event_id),
+        store.runsOfEvent(event_id),
+        store.listEffects({ event_id, limit: 200 }),
+      ]);
+      return {
+        event,
+        raw,
+        deliveries,
+        causes: await causesOf(parts, event),
+        caused,
+        runs: runs.map(toRun),
+        effects: effects.map(publicEffect).reverse(),
+      };
+    },
+    async viewEvent({ event_id, shape }) {
+      const event = await require(event_id);
+      const [delivery] = await store.getDeliveries(event_id);
+      return parts.viewEvent(shape, event, delivery ?? null, await store.getRaw(event_id));
+    },
+  };
+}
+
+/** One row more than asked for tells that there is a next page. */
+function page<E extends { seq: number }>(rows: E[], limit: number): { events: E[]; next: number | null } {
+  const events = rows.slice(0, limit);
+  return { events, next: rows.length > limit ? (events.at(-1)?.seq ?? null) : null };
+}
+
+function filterOf(filter: {
+  subject?: string | undefined;
+  topic?: string | undefined;
+  type?: string | undefined;
+  source?: string | undefined;
+}): (event: Event) => boolean {
+  const subject = filter.subject === undefined ? () => true : compileSubject(filter.subject);
+  return (event) =>
+    subject(event.subject) &&
+    (filter.topic === undefined || event.topic === filter.topic) &&
+    (filter.type === undefined || event.type === filter.type) &&
+    (filter.source === undefined || event.source === filter.source);
+}
+
+async function causesOf({ store }: Parts, event: Event): Promise<Event[]> {
+  const causes: Event[] = [];
+  for (let at = event; at.parent_id !== null && causes.length < CAUSES; ) {
+    const parent = await store.getEvent(at.parent_id);
+    if (!parent) break;
+    causes.push(parent);
+    at = parent;
+  }
+  return causes;
+}
+
+async function* exportAll(
+  { store }: Parts,
+  filter: { topic?: string | undefined; since_ms?: number | undefined },
+): AsyncGenerator<Event> {
+  let seq = filter.since_ms === undefined ? 0 : await store.seqBefore(filter.since_ms);
+  const last = store.lastSeq();
+  while (seq < last) {
+    const events = await store.readLog(seq, EXPORT_PAGE);
+    for (const event of events) {
+      seq = event.seq;
+      if (filter.topic === undefined || event.topic === filter.topic) yield event;
+    }
+    if (events.length === 0) return;
+  }
+}

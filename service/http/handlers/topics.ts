@@ -1,0 +1,96 @@
+import { SignalboxError } from "../../contract/errors.ts";
+import type { Handlers } from "../register.ts";
+import type { Parts } from "./parts.ts";
+
+type TopicRoutes =
+  | "listTopics"
+  | "createTopic"
+  | "getTopic"
+  | "updateTopic"
+  | "claimEvents"
+  | "peekEvents"
+  | "purgeTopic"
+  | "redriveTopic"
+  | "extendClaim"
+  | "completeClaim"
+  | "failClaim"
+  | "releaseClaim"
+  | "reply";
+
+export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, TopicRoutes> {
+  const require = async (name: string) => {
+    const topic = await store.getTopic(name);
+    if (!topic)
+      throw new SignalboxError("not_found", `there is no topic ${name}`, {
+        hint: "`signalbox topics list` shows those there are; pushing to a topic creates it.",
+      });
+    return topic;
+  };
+  return {
+    listTopics: async () => ({ topics: await store.listTopics() }),
+    async createTopic({ name, ...settings }) {
+      if (await store.getTopic(name))
+        throw new SignalboxError("conflict", `the topic ${name} exists`, {
+          hint: "Change it with `signalbox topics set`.",
+        });
+      return topics.update(name, settings);
+    },
+    getTopic: ({ topic }) => require(topic),
+    async updateTopic({ topic, ...patch }) {
+      await require(topic);
+      return topics.update(topic, patch);
+    },
+    async claimEvents({ topic, ...claim }, context) {
+      const claimed = await topics.claim(topic, claim, context.signal);
+      // Whoever asked is gone: what was taken for them must not lie until its lease ends.
+      if (context.signal.aborted) {
+        await Promise.all(
+          claimed.map((one) => topics.settle(one.event.id, { lease: one.lease }, { kind: "release" })),
+        );
+      }
+      return { claimed };
+    },
+    async peekEvents({ topic, limit }) {
+      const { prompt } = await require(topic);
+      return { events: await store.peek(topic, limit, clock.nowMs()), prompt };
+    },
+    async purgeTopic({ topic, status }) {
+      await require(topic);
+      return { count: await store.purge(topic, status) };
+    },
+    async redriveTopic({ topic, event_ids, include_failed }) {
+      await require(topic);
+      return { count: await store.redrive(topic, event_ids, include_failed) };
+    },
+    extendClaim: async ({ event_id, lease, agent, lease_ms }) => ({
+      event_id,
+      delivery: await topics.settle(event_id, { lease, agent }, { kind: "extend", lease_ms }),
+    }),
+    completeClaim: async ({ event_id, lease, agent }) => ({
+      event_id,
+      delivery: await topics.settle(event_id, { lease, agent }, { kind: "complete" }),
+    }),
+    failClaim: async ({ event_id, lease, agent, error, retry, retry_in_ms }) => ({
+      event_id,
+      delivery: await topics.settle(
+        event_id,
+        { lease, agent },
+        retry ? { kind: "retry", error, retry_in_ms } : { kind: "reject", error },
+      ),
+    }),
+    releaseClaim: async ({ event_id, lease, agent }) => ({
+      event_id,
+      delivery: await topics.settle(event_id, { lease, agent }, { kind: "release" }),
+    }),
+    async reply({ event_id, ...given }) {
+      const { event, answer, status } = await topics.reply(event_id, given);
+      return {
+        event_id: event.id,
+        reply_id: answer.id,
+        seq: answer.seq,
+        correlation_id: answer.correlation_id ?? event.id,
+        status,
+      };
+    },
+  };
+}

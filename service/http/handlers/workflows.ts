@@ -1,0 +1,52 @@
+import type { LogLine } from "../../contract/workflows.ts";
+import { toRun } from "../../workflows/run-view.ts";
+import type { Handlers } from "../register.ts";
+import type { Parts } from "./parts.ts";
+
+type WorkflowRoutes =
+  | "listWorkflows"
+  | "getWorkflow"
+  | "reloadWorkflows"
+  | "checkWorkflow"
+  | "testWorkflow"
+  | "enableWorkflow"
+  | "disableWorkflow"
+  | "runWorkflow"
+  | "workflowLogs"
+  | "streamLogs"
+  | "listRuns"
+  | "getRun"
+  | "retryRun"
+  | "cancelRun";
+
+const severity: Record<LogLine["level"], number> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+export function workflowHandlers({ store, engine }: Parts): Pick<Handlers, WorkflowRoutes> {
+  return {
+    listWorkflows: async () => ({ workflows: await engine.list() }),
+    getWorkflow: ({ workflow }) => engine.get(workflow),
+    reloadWorkflows: async () => ({ status: "reloaded", ...(await engine.reload()) }),
+    checkWorkflow: ({ source, file }) => engine.check(source, file),
+    testWorkflow: (input) => engine.test(input),
+    enableWorkflow: async ({ workflow }) => ({ workflow: await engine.enable(workflow) }),
+    disableWorkflow: async ({ workflow }) => ({ workflow: await engine.disable(workflow) }),
+    runWorkflow: async ({ workflow, event_id }) => ({ runs: await engine.runAgain(workflow, event_id) }),
+    async workflowLogs({ workflow, limit, level }) {
+      const lines = await engine.logs(workflow, limit);
+      return { lines: lines.filter((line) => severity[line.level] >= severity[level]) };
+    },
+    async streamLogs({ workflow }, stream) {
+      const stop = engine.followLogs(workflow, (line) => stream.send(line));
+      await stream.closed();
+      stop();
+    },
+    async listRuns(input) {
+      const rows = await store.listRuns(input);
+      const runs = rows.slice(0, input.limit).map(toRun);
+      return { runs, next: rows.length > input.limit ? (runs.at(-1)?.run_id ?? null) : null };
+    },
+    getRun: ({ run_id }) => engine.getRun(run_id),
+    retryRun: ({ run_id }) => engine.retryRun(run_id),
+    cancelRun: ({ run_id }) => engine.cancelRun(run_id),
+  };
+}

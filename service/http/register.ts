@@ -1,0 +1,143 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type * as z from "zod";
+import { SignalboxError } from "../contract/errors.ts";
+import { type Output, type Parsed, type Route, type RouteName, routes } from "../contract/routes.ts";
+import { EventStream } from "./stream.ts";
+
+export interface RequestContext {
+  readonly id: string;
+  /** Aborts when the caller has gone. */
+  readonly signal: AbortSignal;
+  /** Last-Event-ID of a stream that goes on. */
+  readonly lastEventId: string | undefined;
+}
+
+type SseName = { [N in RouteName]: (typeof routes)[N] extends { stream: "sse" } ? N : never }[RouteName];
+type NdjsonName = {
+  [N in RouteName]: (typeof routes)[N] extends { stream: "ndjson" } ? N : never;
+}[RouteName];
+
+/** One function a route: leaving one out does not compile. */
+export type Handlers = {
+  [N in RouteName]: N extends SseName
+    ? (input: Parsed<N>, stream: EventStream, context: RequestContext) => Promise<void>
+    : N extends NdjsonName
+      ? (input: Parsed<N>, context: RequestContext) => AsyncIterable<Output<N>>
+      : (input: Parsed<N>, context: RequestContext) => Promise<Output<N>>;
+};
+
+interface RegisterOptions {
+  handlers: Handlers;
+  open: OpenRequests;
+  /** Rewrites older shapes of a body before it is checked (compat). */
+  accept(route: RouteName, body: unknown): unknown;
+}
+
+/** Requests under way, so that a stop can tell the waiting ones to end. */
+export class OpenRequests {
+  readonly #open = new Set<AbortController>();
+  #ended = false;
+
+  /** A signal that aborts when the caller has gone or the service stops. */
+  track(reply: FastifyReply): AbortSignal {
+    const controller = new AbortController();
+    if (this.#ended) controller.abort();
+    this.#open.add(controller);
+    reply.raw.once("close", () => {
+      this.#open.delete(controller);
+      controller.abort();
+    });
+    return controller.signal;
+  }
+
+  endAll(): void {
+    this.#ended = true;
+    for (const controller of this.#open) controller.abort();
+  }
+}
+
+export function registerRoutes(app: FastifyInstance, options: RegisterOptions): void {
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
+    app.route({
+      method: route.method,
+      url: route.path,
+      handler: (request, reply) => answer(name, route, options, request, reply),
+    });
+  }
+}
+
+/** Calls a route's function with checked input. Aliases of older systems use it too. */
+export async function answer(
+  name: RouteName,
+  route: Route,
+  options: RegisterOptions,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const input = readInput(name, route, options, request);
+  const context = contextOf(request, options.open.track(reply));
+  // The mapped type above holds each function to its own route; here any of them may stand.
+  const handler = options.handlers[name] as (...given: unknown[]) => unknown;
+  if (route.stream === "sse") {
+    const stream = new EventStream(reply, context.signal);
+    try {
+      await handler(input, stream, context);
+    } catch (error) {
+      stream.fail(error);
+    }
+    return reply;
+  }
+  if (route.stream === "ndjson") {
+    await sendLines(reply, handler(input, context) as AsyncIterable<unknown>);
+    return reply;
+  }
+  const output = await handler(input, context);
+  reply.code(route.status ?? 200).header("content-type", "application/json; charset=utf-8");
+  return reply.send(JSON.stringify(output));
+}
+
+function readInput(name: RouteName, route: Route, options: RegisterOptions, request: FastifyRequest): object {
+  const parts: object[] = [];
+  if (route.params) parts.push(parse(route.params, request.params, "path"));
+  if (route.query) parts.push(parse(route.query, request.query, "query"));
+  if (route.body) parts.push(parse(route.body, options.accept(name, request.body ?? {}), "body"));
+  return Object.assign({}, ...parts);
+}
+
+/** @throws SignalboxError `invalid_request` with every fault in one message */
+export function parse(schema: z.ZodType, value: unknown, where: string): object {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data as object;
+  throw invalid(result.error.issues, where);
+}
+
+export function invalid(issues: readonly z.core.$ZodIssue[], where: string): SignalboxError {
+  const faults = issues
+    .slice(0, 10)
+    .map((issue) => `${issue.path.map(String).join(".") || where}: ${issue.message}`);
+  return new SignalboxError("invalid_request", faults.join("; "), {
+    details: issues.slice(0, 10).map(({ path, message }) => ({ path: path.map(String), message })),
+  });
+}
+
+function contextOf(request: FastifyRequest, signal: AbortSignal): RequestContext {
+  const last = request.headers["last-event-id"];
+  return { id: request.id, signal, lastEventId: typeof last === "string" ? last : undefined };
+}
+
+async function sendLines(reply: FastifyReply, lines: AsyncIterable<unknown>): Promise<void> {
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { "content-type": "application/x-ndjson; charset=utf-8" });
+  try {
+    for await (const line of lines) {
+      if (raw.destroyed) return;
+      if (!raw.write(`${JSON.stringify(line)}\n`))
+        await new Promise<void>((resolve) => raw.once("drain", resolve).once("close", resolve));
+    }
+    raw.end();
+  } catch (error) {
+    // The status line is out: only a broken connection can still say that this is not all.
+    raw.destroy(error instanceof Error ? error : new Error(String(error)));
+  }
+}

@@ -1,0 +1,84 @@
+import { parseArgs } from "node:util";
+import { SignalboxError } from "./contract/errors.ts";
+
+/** Another service holds the lock (EX_TEMPFAIL): whoever started this one uses that. */
+const EXIT_ALREADY_RUNNING = 75;
+
+const oldest = [22, 12] as const;
+
+// better-sqlite3 ends an older Node without a word, so nothing that loads it may be imported before this.
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+  fail(
+    new SignalboxError(
+      "node_too_old",
+      `Signalbox needs Node.js ${oldest.join(".")} or newer; this is ${process.versions.node}`,
+    ),
+  );
+}
+
+main().catch(fail);
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      background: { type: "boolean", default: false },
+      set: { type: "string", multiple: true, default: [] },
+    },
+  });
+  const [{ loadConfig }, { startApp }, { openServiceLog }] = await Promise.all([
+    import("./config-load.ts"),
+    import("./app.ts"),
+    import("./service-log.ts"),
+  ]);
+  const loaded = loadConfig({ set: values.set });
+  const log = openServiceLog(loaded, values.background);
+  let stopping = false;
+  let stop: () => void = () => {
+    stopping = true;
+  };
+  const onSignal = (signal: string) => {
+    if (stopping) {
+      log.warn({ signal }, "stopping at once");
+      process.exit(1);
+    }
+    log.info({ signal }, "stopping");
+    stop();
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  process.on("uncaughtException", (error) => {
+    // State in memory can't be trusted any more; the log on disk can, so begin again from there.
+    log.fatal({ err: error }, "a bug ended the service");
+    process.exit(70);
+  });
+  const luaWorker = import.meta.url.endsWith(".ts") ? undefined : new URL("./lua-worker.js", import.meta.url);
+  const app = await startApp({
+    loaded,
+    log,
+    onStop: () => stop(),
+    ...(luaWorker === undefined ? {} : { luaWorker }),
+  });
+  for (const warning of loaded.warnings) log.warn(warning);
+  const shutDown = () => {
+    stopping = true;
+    app.close().then(
+      () => {
+        log.info("stopped");
+        process.exit(0);
+      },
+      (error: unknown) => {
+        log.error({ err: error }, "some parts did not stop cleanly");
+        process.exit(1);
+      },
+    );
+  };
+  if (stopping) shutDown();
+  stop = shutDown;
+}
+
+function fail(error: unknown): never {
+  if (!SignalboxError.is(error)) throw error;
+  process.stderr.write(`${error.message}\n${error.hint}\n`);
+  process.exit(error.code === "already_running" ? EXIT_ALREADY_RUNNING : 1);
+}

@@ -1,0 +1,129 @@
+import { SignalboxError } from "../contract/errors.ts";
+import type { Delivery, Event } from "../contract/events.ts";
+import type { Claim, Claimed, Reply, Topic, UpdateTopic } from "../contract/topics.ts";
+import type { EventLog } from "../events/log.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Closeable } from "../lib/scope.ts";
+import { Wakeups } from "../lib/wakeups.ts";
+import type { Holder, Settlement, Store } from "../store/store.ts";
+
+export interface TopicQueue extends Closeable {
+  /** Takes the oldest waiting events, or waits up to `wait_ms` for one. Creates the topic on first use. */
+  claim(topic: string, request: Claim, signal: AbortSignal): Promise<Claimed[]>;
+  settle(event_id: string, holder: Holder, settlement: Settlement): Promise<Delivery>;
+  /** Records the answer and finishes the event in one transaction (M8). */
+  reply(
+    event_id: string,
+    reply: Reply,
+  ): Promise<{ event: Event; answer: Event; status: "completed" | "failed" }>;
+  update(topic: string, patch: UpdateTopic): Promise<Topic>;
+}
+
+interface QueueOptions {
+  store: Store;
+  clock: Clock;
+  events: EventLog;
+}
+
+export function createTopicQueue({ store, clock, events }: QueueOptions): TopicQueue {
+  const wakeups = new Wakeups();
+  const stop = store.onCommitted(({ topics }) => {
+    for (const topic of topics) wakeups.wake(topic);
+  });
+
+  const claimOnce = async (topic: string, request: Claim): Promise<Claimed[]> => {
+    const taken = await store.claim({
+      topic,
+      agent: request.agent,
+      limit: request.limit,
+      lease_ms: request.lease_ms,
+      now_ms: clock.nowMs(),
+    });
+    if (taken.length === 0) return [];
+    // There may be more for whoever waits next.
+    wakeups.wake(topic);
+    const settings = await store.getTopic(topic);
+    return taken.map((one) => ({ ...one, prompt: settings?.prompt ?? null }));
+  };
+
+  const claim: TopicQueue["claim"] = async (topic, request, signal) => {
+    if ((await store.getTopic(topic)) === null) await store.saveTopic(topic, {}, clock.nowMs());
+    const endMs = performance.now() + request.wait_ms;
+    for (;;) {
+      // Waiting begins before the look, so that nothing can slip in between.
+      const stopWaiting = new AbortController();
+      const woken = wakeups.wait(
+        topic,
+        endMs - performance.now(),
+        AbortSignal.any([signal, stopWaiting.signal]),
+      );
+      let claimed: Claimed[];
+      try {
+        claimed = await claimOnce(topic, request);
+      } catch (error) {
+        stopWaiting.abort();
+        throw error;
+      }
+      if (claimed.length > 0 || request.wait_ms === 0) {
+        stopWaiting.abort();
+        return claimed;
+      }
+      if (!(await woken)) return [];
+    }
+  };
+
+  return {
+    claim,
+    async settle(event_id, holder, settlement) {
+      const { delivery } = await store.settle({
+        event_id,
+        holder,
+        settlement,
+        now_ms: clock.nowMs(),
+        events: [],
+      });
+      if (!delivery) throw new SignalboxError("conflict", `${event_id} is in no topic`);
+      return delivery;
+    },
+    reply: (event_id, reply) => answer({ store, clock, events }, event_id, reply),
+    update: (topic, patch) => {
+      const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+      return store.saveTopic(topic, given, clock.nowMs());
+    },
+    close: () => void stop(),
+  };
+}
+
+async function answer({ store, clock, events }: QueueOptions, event_id: string, reply: Reply) {
+  const event = await store.getEvent(event_id);
+  if (!event) throw new SignalboxError("not_found", `there is no event ${event_id}`);
+  const status = reply.status === "failed" || reply.status === "failure" ? "failed" : "completed";
+  const draft = events.draft(
+    {
+      type: "message.replied",
+      source: reply.agent ?? "api",
+      topic: reply.topic,
+      subject: reply.topic === undefined ? `replies.${event.topic ?? event.source}` : undefined,
+      body: reply.body,
+      payload: { ...reply.payload, reply_to: event.id, status },
+      meta: reply.meta,
+      correlation_id: event.correlation_id ?? event.id,
+      conversation_key: event.conversation_key ?? undefined,
+      user_key: event.user_key ?? undefined,
+      scope: event.scope ?? undefined,
+      origin_kind: "agent",
+    },
+    event,
+  );
+  const holder: Holder = { lease: reply.lease, agent: reply.agent };
+  const settled = await store.settle({
+    event_id,
+    holder,
+    settlement: { kind: "answer", status },
+    now_ms: clock.nowMs(),
+    events: [draft],
+  });
+  const [appended] = settled.appended;
+  if (!appended) throw new Error("an answer was recorded without its event");
+  return { event: settled.event, answer: appended.event, status } as const;
+}
