@@ -1,6 +1,6 @@
 import { SignalboxError } from "../contract/errors.ts";
-import type { DeliveryStatus, Event } from "../contract/events.ts";
-import type { Holder, Settlement } from "./store.ts";
+import type { DeliveryStatus } from "../contract/events.ts";
+import type { CleanupRequest, Holder, Settlement } from "./store.ts";
 
 /** What every adapter decides alike. Pure functions: adapters only speak SQL. */
 
@@ -15,12 +15,18 @@ export interface DeliveryState {
 
 export interface DeliveryStep {
   status: DeliveryStatus;
-  /** Whether the claim goes on. */
-  keepClaim: boolean;
+  claimed_by: string | null;
   lease_until_ms: number | null;
   not_before_ms: number | null;
+  attempts: number;
+  /** Null keeps the one before. */
   error: string | null;
   finished: boolean;
+}
+
+interface TopicRules {
+  lease_ms: number;
+  max_attempts: number;
 }
 
 const RETRY_BASE_MS = 1_000;
@@ -37,142 +43,110 @@ export function decideSettlement(
   row: DeliveryState,
   holder: Holder,
   settlement: Settlement,
-  topic: { lease_ms: number; max_attempts: number },
+  topic: TopicRules,
   now_ms: number,
 ): DeliveryStep {
   checkHolder(event_id, row, holder, settlement.kind === "answer");
-  const ended = { keepClaim: true, lease_until_ms: null, not_before_ms: null, finished: true };
   switch (settlement.kind) {
     case "extend": {
       const lease_until_ms = now_ms + (settlement.lease_ms ?? topic.lease_ms);
-      return {
-        status: "processing",
-        keepClaim: true,
-        lease_until_ms,
-        not_before_ms: null,
-        error: null,
-        finished: false,
-      };
+      return { ...back(row), status: "processing", claimed_by: row.claimed_by, lease_until_ms };
     }
     case "complete":
-      return { ...ended, status: "completed", error: null };
-    case "answer":
-      return {
-        ...ended,
-        status: settlement.status,
-        error: settlement.status === "failed" ? "answered as failed" : null,
-      };
+      return end(row, "completed", null);
+    case "answer": {
+      const error = settlement.status === "failed" ? "answered as failed" : null;
+      // Nobody may have claimed it: then it was done by whoever answers.
+      return { ...end(row, settlement.status, error), claimed_by: row.claimed_by ?? holder.agent ?? null };
+    }
     case "reject":
-      return { ...ended, status: "failed", error: settlement.error };
+      return end(row, "failed", settlement.error);
     case "retry": {
-      const error = settlement.error;
-      if (row.attempts >= topic.max_attempts) return { ...ended, status: "dead", error };
+      if (row.attempts >= topic.max_attempts) return end(row, "dead", settlement.error);
       const not_before_ms = now_ms + (settlement.retry_in_ms ?? retryDelayMs(row.attempts));
-      return {
-        status: "pending",
-        keepClaim: false,
-        lease_until_ms: null,
-        not_before_ms,
-        error,
-        finished: false,
-      };
+      return { ...back(row), not_before_ms, error: settlement.error };
     }
     case "release":
-      return {
-        status: "pending",
-        keepClaim: false,
-        lease_until_ms: null,
-        not_before_ms: null,
-        error: null,
-        finished: false,
-      };
+      // It was not tried, so the attempt does not count.
+      return { ...back(row), attempts: Math.max(0, row.attempts - 1) };
   }
 }
 
+/** What becomes of a claim whose lease ran out. */
+export function decideExpiry(row: DeliveryState, topic: TopicRules): DeliveryStep {
+  const error = `the lease of ${row.claimed_by} ran out`;
+  return row.attempts >= topic.max_attempts ? end(row, "dead", error) : { ...back(row), error };
+}
+
+function end(row: DeliveryState, status: DeliveryStatus, error: string | null): DeliveryStep {
+  const { claimed_by, attempts } = row;
+  return {
+    status,
+    claimed_by,
+    attempts,
+    error,
+    lease_until_ms: null,
+    not_before_ms: row.not_before_ms,
+    finished: true,
+  };
+}
+
+/** In the queue again, claimable at once. */
+function back(row: DeliveryState): DeliveryStep {
+  return {
+    status: "pending",
+    claimed_by: null,
+    attempts: row.attempts,
+    error: null,
+    lease_until_ms: null,
+    not_before_ms: null,
+    finished: false,
+  };
+}
+
 function checkHolder(event_id: string, row: DeliveryState, holder: Holder, alsoPending: boolean): void {
+  const of = row.claimed_by === null ? "" : ` by ${row.claimed_by}`;
   if (row.status === "pending") {
-    if (alsoPending && holder.lease === undefined) return;
     if (holder.lease !== undefined) {
       throw new SignalboxError(
         "lease_lost",
         `the lease on ${event_id} ran out and it went back to the queue`,
       );
     }
+    if (alsoPending) return;
     throw new SignalboxError("conflict", `${event_id} is not claimed`, { hint: "Claim it first." });
   }
   if (row.status !== "processing") {
-    throw new SignalboxError(
-      "conflict",
-      `${event_id} is already ${row.status}${row.claimed_by ? ` by ${row.claimed_by}` : ""}`,
-    );
+    throw new SignalboxError("conflict", `${event_id} is already ${row.status}${of}`);
   }
   const otherLease = holder.lease !== undefined && holder.lease !== row.lease;
   const otherAgent = holder.agent !== undefined && holder.agent !== row.claimed_by;
-  if (otherLease || otherAgent) {
-    throw new SignalboxError("lease_lost", `${event_id} is now claimed by ${row.claimed_by}`);
+  if (otherLease || otherAgent) throw new SignalboxError("lease_lost", `${event_id} is now claimed${of}`);
+}
+
+/** What a clean-up has to know of an event. */
+export interface Kept {
+  topic: string | null;
+  recorded_ms: number;
+  /** Null where it was never in a topic, or was purged from it. */
+  status: DeliveryStatus | null;
+  not_before_ms: number | null;
+  finished_ms: number | null;
+}
+
+/** Whether an event is past its retention. What is claimed is never; whether a run or an effect is open is asked apart. */
+export function isPastRetention(
+  event: Kept,
+  topic: { retention_ms: number | null; pending_ttl_ms: number | null } | undefined,
+  request: Pick<CleanupRequest, "completed_before_ms" | "pending_before_ms" | "now_ms">,
+): boolean {
+  if (event.status === "processing") return false;
+  if (event.status === "pending") {
+    const ttl = topic?.pending_ttl_ms ?? null;
+    const before = ttl === null ? request.pending_before_ms : request.now_ms - ttl;
+    return Math.max(event.recorded_ms, event.not_before_ms ?? 0) < before;
   }
-}
-
-/** What becomes of a claim whose lease ran out. */
-export function decideExpiry(attempts: number, maxAttempts: number): "pending" | "dead" {
-  return attempts >= maxAttempts ? "dead" : "pending";
-}
-
-const TEXT_LIMIT = 16_384;
-const TEXT_DEPTH = 64;
-
-/** The words an event is found by: its type, its body, and the texts in its payload, 16 KiB at the most. */
-export function searchText(event: Pick<Event, "type" | "body" | "payload">): string {
-  const parts: string[] = [event.type];
-  let room = TEXT_LIMIT;
-  const add = (text: string) => {
-    if (room <= 0) return;
-    parts.push(text.length > room ? text.slice(0, room) : text);
-    room -= text.length;
-  };
-  if (event.body) add(event.body);
-  const visit = (value: unknown, depth = 0): void => {
-    if (room <= 0 || depth > TEXT_DEPTH) return;
-    if (typeof value === "string") add(value);
-    else if (Array.isArray(value)) for (const item of value) visit(item, depth + 1);
-    else if (typeof value === "object" && value !== null)
-      for (const item of Object.values(value)) visit(item, depth + 1);
-  };
-  visit(event.payload);
-  return parts.join("\n");
-}
-
-/**
- * User text as an FTS5 expression: every word quoted, so nothing in it is syntax (list of mistakes, 12). Text in
- * double quotes stays a phrase, a word's final `*` finds beginnings. Null when no word is left.
- */
-export function searchExpression(text: string): string | null {
-  const terms: string[] = [];
-  for (const match of text.matchAll(/"([^"]*)"(\*?)|([^\s"]+)/gu)) {
-    const raw = match[1] ?? match[3] ?? "";
-    const prefix =
-      match[2] === "*" || (match[3] !== undefined && match[3].length > 1 && match[3].endsWith("*"));
-    // The tokenizer drops everything but letters, numbers and private use; a term without any would match nothing.
-    if (!/[\p{L}\p{N}\p{Co}]/u.test(raw)) continue;
-    terms.push(`"${raw.replaceAll("\0", " ")}"${prefix ? " *" : ""}`);
-  }
-  return terms.length === 0 ? null : terms.join(" ");
-}
-
-/** Order for `ranked`: how often the words occur for the length of the text, newest first among equals. */
-export function rankScore(text: string, words: readonly string[]): number {
-  const lower = text.toLowerCase();
-  let score = 0;
-  for (const word of words) {
-    let hits = 0;
-    for (let at = lower.indexOf(word); at !== -1 && hits < 50; at = lower.indexOf(word, at + word.length))
-      hits++;
-    // Saturates as BM25 does, so that a word said fifty times does not drown the others.
-    score += (hits * 2.2) / (hits + 1.2 * (0.25 + (0.75 * lower.length) / 400));
-  }
-  return score;
-}
-
-export function searchWords(text: string): string[] {
-  return [...text.toLowerCase().matchAll(/[\p{L}\p{N}]+/gu)].map((match) => match[0]);
+  const retention = topic?.retention_ms ?? null;
+  const before = retention === null ? request.completed_before_ms : request.now_ms - retention;
+  return (event.finished_ms ?? event.recorded_ms) < before;
 }

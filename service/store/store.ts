@@ -34,6 +34,8 @@ export interface Committed {
   topics: Set<string>;
   /** Targets that may have an effect to carry out. */
   targets: Set<string>;
+  /** Ids of effects whose state changed. */
+  changed: string[];
   /** Effects that reached an end. */
   ended: Effect[];
   /** Earliest time at which something that this commit changed has to be looked at again. */

@@ -1,6 +1,6 @@
 import type { Store } from "../store.ts";
+import type { AppendOne } from "./append.ts";
 import type { SqliteContext } from "./context.ts";
-import type { AppendOne } from "./events.ts";
 import { type AgentSql, toAgent } from "./rows.ts";
 
 type AgentMethods = Pick<

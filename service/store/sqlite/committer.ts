@@ -1,89 +1,60 @@
 import type Database from "better-sqlite3";
 import { SignalboxError } from "../../contract/errors.ts";
 import type { Committed } from "../store.ts";
+import { Changes } from "./changes.ts";
 import { storageError } from "./errors.ts";
 
-/** What one write changes, besides rows: kept apart until the write is known to stand. */
-export class Changes implements Committed {
-  events: Committed["events"] = [];
-  topics = new Set<string>();
-  targets = new Set<string>();
-  ended: Committed["ended"] = [];
-  dueMs: number | null = null;
-  /** `topic\0status` → how many more or fewer. */
-  counts = new Map<string, number>();
-
-  count(topic: string, status: string, by: number): void {
-    const key = `${topic}\0${status}`;
-    this.counts.set(key, (this.counts.get(key) ?? 0) + by);
-  }
-
-  dueAt(ms: number): void {
-    this.dueMs = this.dueMs === null ? ms : Math.min(this.dueMs, ms);
-  }
-
-  add(other: Changes): void {
-    for (const event of other.events) this.events.push(event);
-    for (const topic of other.topics) this.topics.add(topic);
-    for (const target of other.targets) this.targets.add(target);
-    for (const effect of other.ended) this.ended.push(effect);
-    if (other.dueMs !== null) this.dueAt(other.dueMs);
-    for (const [key, by] of other.counts) this.counts.set(key, (this.counts.get(key) ?? 0) + by);
-  }
-}
+export { Changes } from "./changes.ts";
 
 interface Write {
   run(changes: Changes): unknown;
   resolve(value: unknown): void;
   reject(error: unknown): void;
+  /** In a transaction of its own, since it takes long and others should not wait for its end. */
+  alone: boolean;
 }
+
+type Outcome = { ok: true; value: unknown } | { ok: false; error: unknown };
 
 /** State in memory that must follow a rollback. */
 export interface Rewindable {
   mark(): () => void;
 }
 
+interface CommitterOptions {
+  db: Database.Database;
+  /** Named in errors. */
+  file: string;
+  memory: Rewindable;
+  /** Writes that may wait; more are refused as `busy`. */
+  maxPending: number;
+}
+
+/** A transaction takes no further writes after so many, or after so long. */
 const GROUP = 1_000;
+const GROUP_MS = 20;
 /** How long a foreign writer may hold the file before writes are refused. */
 const BUSY_MS = 10_000;
 const BUSY_STEP_MS = 25;
 
 /**
- * Group commit: the writes asked for in one turn of the event loop share a transaction, each inside a savepoint of
- * its own, so that one that throws undoes itself alone. A write is answered when the transaction is on disk.
+ * Group commit: the writes asked for in one turn of the event loop share a transaction, and are answered when it is
+ * on disk. One that throws undoes itself alone.
  */
 export class Committer {
-  readonly #db: Database.Database;
-  readonly #memory: Rewindable;
-  readonly #maxPending: number;
+  readonly #options: CommitterOptions;
   readonly #listeners = new Set<(committed: Committed) => void>();
-  readonly #statements: Record<
-    "begin" | "commit" | "rollback" | "save" | "release" | "undo" | "count",
-    Database.Statement
-  >;
+  readonly #statements: ReturnType<typeof prepare>;
   #queue: Write[] = [];
   #scheduled = false;
   #busySince: number | null = null;
-  #closed = false;
-  /** Called when a group is through and nothing waits. */
-  onIdle: () => void = () => {};
-  onCommit: (events: number) => void = () => {};
+  #closing: { done: Promise<void>; finish: () => void } | null = null;
+  /** Called after each commit, before those who subscribed. */
+  onCommit: () => void = () => {};
 
-  constructor(db: Database.Database, memory: Rewindable, maxPending: number) {
-    this.#db = db;
-    this.#memory = memory;
-    this.#maxPending = maxPending;
-    this.#statements = {
-      begin: db.prepare("BEGIN IMMEDIATE"),
-      commit: db.prepare("COMMIT"),
-      rollback: db.prepare("ROLLBACK"),
-      save: db.prepare("SAVEPOINT one"),
-      release: db.prepare("RELEASE one"),
-      undo: db.prepare("ROLLBACK TO one"),
-      count: db.prepare(
-        "INSERT INTO counts (topic, status, n) VALUES (?, ?, ?) ON CONFLICT (topic, status) DO UPDATE SET n = n + excluded.n",
-      ),
-    };
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+    this.#statements = prepare(options.db);
   }
 
   subscribe(listener: (committed: Committed) => void): () => void {
@@ -92,26 +63,34 @@ export class Committer {
   }
 
   write<T>(run: (changes: Changes) => T): Promise<T> {
-    if (this.#closed) return Promise.reject(new SignalboxError("unavailable", "the database is closed"));
-    if (this.#queue.length >= this.#maxPending) {
-      return Promise.reject(
-        new SignalboxError("busy", `${this.#queue.length} writes are waiting`, { retryAfterS: 1 }),
-      );
+    return this.#enqueue(run, false);
+  }
+
+  /** In a transaction that it shares with nobody: for batches that take milliseconds. */
+  writeAlone<T>(run: (changes: Changes) => T): Promise<T> {
+    return this.#enqueue(run, true);
+  }
+
+  /** Resolves when what waits is committed; further writes are refused from now on. */
+  close(): Promise<void> {
+    if (!this.#closing) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#closing = { done: promise, finish: resolve };
+      if (this.#queue.length === 0) resolve();
+    }
+    return this.#closing.done;
+  }
+
+  #enqueue<T>(run: (changes: Changes) => T, alone: boolean): Promise<T> {
+    if (this.#closing) return Promise.reject(new SignalboxError("unavailable", "the database is closed"));
+    if (this.#queue.length >= this.#options.maxPending) {
+      const waiting = `${this.#queue.length} writes are waiting`;
+      return Promise.reject(new SignalboxError("busy", waiting, { retryAfterS: 1 }));
     }
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject });
-      this.#schedule();
+      this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject, alone });
+      if (this.#busySince === null) this.#schedule();
     });
-  }
-
-  /** Commits what waits, then refuses further writes. */
-  close(): void {
-    while (this.#queue.length > 0) this.#flush();
-    this.#closed = true;
-  }
-
-  get idle(): boolean {
-    return this.#queue.length === 0;
   }
 
   #schedule(): void {
@@ -124,38 +103,12 @@ export class Committer {
   }
 
   #flush(): void {
-    if (this.#queue.length === 0) return;
-    if (!this.#begin()) return;
-    const group = this.#queue.length <= GROUP ? this.#queue : this.#queue.slice(0, GROUP);
-    this.#queue = this.#queue.length <= GROUP ? [] : this.#queue.slice(GROUP);
-    const rewind = this.#memory.mark();
-    const done = new Changes();
-    let results: { ok: boolean; value: unknown }[];
-    try {
-      results = group.map((write) => this.#runOne(write, done, group.length > 1));
-      for (const [key, by] of done.counts) {
-        if (by === 0) continue;
-        const at = key.indexOf("\0");
-        this.#statements.count.run(key.slice(0, at), key.slice(at + 1), by);
-      }
-      this.#statements.commit.run();
-    } catch (error) {
-      if (this.#db.inTransaction) this.#statements.rollback.run();
-      rewind();
-      const reason = storageError(error);
-      for (const write of group) write.reject(reason);
-      if (this.#queue.length > 0) this.#schedule();
+    if (this.#queue.length > 0 && this.#begin()) this.#commitGroup();
+    if (this.#queue.length > 0) {
+      if (this.#busySince === null) this.#schedule();
       return;
     }
-    this.#publish(done);
-    group.forEach((write, index) => {
-      const result = results[index];
-      if (result?.ok) write.resolve(result.value);
-      else write.reject(result?.value);
-    });
-    this.onCommit(done.events.length);
-    if (this.#queue.length > 0) this.#schedule();
-    else this.onIdle();
+    this.#closing?.finish();
   }
 
   /** False when another program holds the file: tried again later without stopping the event loop. */
@@ -168,47 +121,108 @@ export class Committer {
       const now = performance.now();
       this.#busySince ??= now;
       const code = (error as { code?: string }).code ?? "";
-      if (code.startsWith("SQLITE_BUSY") && now - this.#busySince < BUSY_MS && !this.#closed) {
+      if (code.startsWith("SQLITE_BUSY") && now - this.#busySince < BUSY_MS) {
         setTimeout(() => this.#schedule(), BUSY_STEP_MS);
         return false;
       }
       this.#busySince = null;
-      const reason = storageError(error);
       const failed = this.#queue;
       this.#queue = [];
-      for (const write of failed) write.reject(reason);
+      this.#rejectAll(failed, error);
       return false;
     }
   }
 
-  #runOne(write: Write, done: Changes, guarded: boolean): { ok: boolean; value: unknown } {
-    const changes = new Changes();
-    const rewind = this.#memory.mark();
-    if (guarded) this.#statements.save.run();
+  #commitGroup(): void {
+    const group: Write[] = [];
+    const rewind = this.#options.memory.mark();
+    let done: { outcomes: Outcome[]; changes: Changes };
     try {
-      const value = write.run(changes);
-      if (guarded) this.#statements.release.run();
-      done.add(changes);
-      return { ok: true, value };
+      done = this.#runPlain(group) ?? this.#runGuarded(group, rewind);
+      for (const [topic, status, by] of done.changes.counted()) this.#statements.count.run(topic, status, by);
+      this.#statements.commit.run();
     } catch (error) {
-      // A full disk or a broken file has ended the whole transaction: then nothing of the group stands.
-      if (!this.#db.inTransaction) throw error;
-      if (!guarded) this.#undoAll();
-      else {
-        this.#statements.undo.run();
-        this.#statements.release.run();
-      }
+      if (this.#options.db.inTransaction) this.#statements.rollback.run();
       rewind();
-      return { ok: false, value: storageError(error) };
+      this.#rejectAll(group, error);
+      return;
     }
+    group.forEach((write, index) => {
+      const outcome = done.outcomes[index];
+      if (outcome?.ok) write.resolve(outcome.value);
+      else write.reject(storageError(outcome?.error, this.#options.file));
+    });
+    this.onCommit();
+    for (const listener of this.#listeners) listener(done.changes);
   }
 
-  #undoAll(): void {
-    this.#statements.rollback.run();
-    this.#statements.begin.run();
+  /** Most writes succeed, and savepoints cost more than some writes. Null when one threw. Fills `group`. */
+  #runPlain(group: Write[]): { outcomes: Outcome[]; changes: Changes } | null {
+    const changes = new Changes();
+    const outcomes: Outcome[] = [];
+    const begun = performance.now();
+    let failed = false;
+    for (const write of this.#queue) {
+      const full = group.length >= GROUP || performance.now() - begun > GROUP_MS;
+      if (group.length > 0 && (write.alone || group[0]?.alone || full)) break;
+      group.push(write);
+      if (failed) continue;
+      try {
+        outcomes.push({ ok: true, value: write.run(changes) });
+      } catch {
+        // Run again under a savepoint, where it throws the same.
+        failed = true;
+      }
+    }
+    this.#queue.splice(0, group.length);
+    return failed ? null : { outcomes, changes };
   }
 
-  #publish(done: Changes): void {
-    for (const listener of this.#listeners) listener(done);
+  /** From the start, each write in a savepoint, so that those that throw leave the others alone. */
+  #runGuarded(group: Write[], rewind: () => void): { outcomes: Outcome[]; changes: Changes } {
+    const { begin, rollback, save, release, undo } = this.#statements;
+    const { db, memory } = this.#options;
+    if (db.inTransaction) rollback.run();
+    rewind();
+    begin.run();
+    const all = new Changes();
+    const outcomes = group.map((write): Outcome => {
+      const back = memory.mark();
+      const changes = new Changes();
+      save.run();
+      try {
+        const value = write.run(changes);
+        release.run();
+        all.add(changes);
+        return { ok: true, value };
+      } catch (error) {
+        // A full disk or a broken file has ended the whole transaction: then nothing of the group stands.
+        if (!db.inTransaction) throw error;
+        undo.run();
+        release.run();
+        back();
+        return { ok: false, error };
+      }
+    });
+    return { outcomes, changes: all };
   }
+
+  #rejectAll(writes: Write[], error: unknown): void {
+    const reason = storageError(error, this.#options.file);
+    for (const write of writes) write.reject(reason);
+  }
+}
+
+function prepare(db: Database.Database) {
+  return {
+    begin: db.prepare("BEGIN IMMEDIATE"),
+    commit: db.prepare("COMMIT"),
+    rollback: db.prepare("ROLLBACK"),
+    save: db.prepare("SAVEPOINT one"),
+    release: db.prepare("RELEASE one"),
+    undo: db.prepare("ROLLBACK TO one"),
+    count: db.prepare<[string, string, number]>(
+      "INSERT INTO counts (topic, status, n) VALUES (?, ?, ?) ON CONFLICT (topic, status) DO UPDATE SET n = n + excluded.n",
+    ),
+  };
 }

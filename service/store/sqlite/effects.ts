@@ -1,9 +1,9 @@
 import type { EffectState } from "../../contract/effects.ts";
 import { newId } from "../../lib/ids.ts";
 import type { EffectChange, EffectDraft, EffectRow, Store } from "../store.ts";
+import type { AppendOne } from "./append.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext } from "./context.ts";
-import type { AppendOne } from "./events.ts";
 import { type EffectSql, toEffect } from "./rows.ts";
 
 type EffectMethods = Pick<
@@ -111,6 +111,7 @@ export function effectMethods(context: SqliteContext, append: AppendOne, propose
         const until = now_ms + lease_ms;
         const rows = take.all(by, newId("lea"), until, now_ms, target, now_ms, now_ms, limit);
         if (rows.length > 0) changes.dueAt(until);
+        for (const row of rows) changes.changed.push(row.id);
         return rows.map(toEffect).sort((a, b) => (a.id < b.id ? -1 : 1));
       }),
     changeEffect: (id, request) => committer.write((changes) => change(id, request, changes)),
@@ -132,36 +133,47 @@ export function effectMethods(context: SqliteContext, append: AppendOne, propose
 function changeOne(context: SqliteContext, append: AppendOne) {
   const { db } = context;
   const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
-  const update = db.prepare(
-    `UPDATE effects SET state = @to, updated_ms = @now_ms, result = @result, error = @error, not_before_ms = @not_before_ms,
-       lease = CASE WHEN @to = 'running' THEN lease END, lease_until_ms = @lease_until_ms, expires_ms = @expires_ms, result_event_id = @result_event_id
-     WHERE id = @id`,
+  const update = db.prepare<[object], EffectSql>(
+    `UPDATE effects SET state = @state, updated_ms = @updated_ms, result = @result, error = @error, not_before_ms = @not_before_ms,
+       lease = @lease, lease_until_ms = @lease_until_ms, expires_ms = @expires_ms, result_event_id = @result_event_id
+     WHERE id = @id RETURNING *`,
   );
   return (id: string, request: EffectChange, changes: Changes): EffectRow | null => {
     const row = one.get(id);
     if (!row || !request.from.includes(row.state)) return null;
     if (request.lease !== undefined && request.lease !== row.lease) return null;
-    const told = request.event ? append(request.event, changes).event : null;
-    const next = {
-      id,
-      to: request.to,
-      now_ms: request.now_ms,
-      result: request.result === undefined ? row.result : JSON.stringify(request.result),
-      error: request.error === undefined ? row.error : request.error,
-      not_before_ms: request.not_before_ms ?? null,
-      lease_until_ms: request.to === "running" ? (request.lease_until_ms ?? row.lease_until_ms) : null,
-      expires_ms: request.expires_ms === undefined ? row.expires_ms : request.expires_ms,
-      result_event_id: told ? told.id : row.result_event_id,
-    };
-    update.run(next);
-    if (next.not_before_ms !== null) changes.dueAt(next.not_before_ms);
-    if (next.expires_ms !== null && (request.to === "approved" || request.to === "waiting"))
-      changes.dueAt(next.expires_ms);
-    if (request.to === "approved" && next.not_before_ms === null) changes.targets.add(row.target);
-    const after = one.get(id);
+    const told = request.event ? append(request.event, changes).event.id : row.result_event_id;
+    const after = update.get(changed(row, request, told));
     if (!after) return null;
     const effect = toEffect(after);
-    if (endStates.includes(request.to)) changes.ended.push(effect);
+    announce(effect, changes);
     return effect;
   };
+}
+
+function changed(row: EffectSql, request: EffectChange, result_event_id: string | null) {
+  const running = request.to === "running";
+  return {
+    id: row.id,
+    state: request.to,
+    updated_ms: request.now_ms,
+    result: request.result === undefined ? row.result : JSON.stringify(request.result),
+    error: request.error === undefined ? row.error : request.error,
+    not_before_ms: request.not_before_ms ?? null,
+    lease: running ? row.lease : null,
+    lease_until_ms: running ? (request.lease_until_ms ?? row.lease_until_ms) : null,
+    expires_ms: request.expires_ms === undefined ? row.expires_ms : request.expires_ms,
+    result_event_id,
+  };
+}
+
+/** Tells those who wait: for its end, for something to carry out, for a time. */
+function announce(effect: EffectRow, changes: Changes): void {
+  const { state, not_before_ms, expires_ms, lease_until_ms } = effect;
+  changes.changed.push(effect.id);
+  if (endStates.includes(state)) changes.ended.push(effect);
+  if (state === "approved" && not_before_ms === null) changes.targets.add(effect.target);
+  if (not_before_ms !== null) changes.dueAt(not_before_ms);
+  if (lease_until_ms !== null) changes.dueAt(lease_until_ms);
+  if (expires_ms !== null && (state === "approved" || state === "waiting")) changes.dueAt(expires_ms);
 }

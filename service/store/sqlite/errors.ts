@@ -4,7 +4,7 @@ const corruptHint =
   "Stop the service, keep a copy of the file, then restore a backup; `signalbox events export` may still read parts.";
 
 /** SQLite's error as one of ours: what happened to which file and what to do. Others pass unchanged. */
-export function storageError(error: unknown, file = "the database"): unknown {
+export function storageError(error: unknown, file: string): unknown {
   if (error instanceof SignalboxError) return error;
   const code = (error as { code?: unknown }).code;
   if (typeof code !== "string" || !code.startsWith("SQLITE_")) return error;

@@ -1,60 +1,88 @@
-import type Database from "better-sqlite3";
+import { SignalboxError } from "../../contract/errors.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Store } from "../store.ts";
 import { agentMethods } from "./agents.ts";
+import { createAppend } from "./append.ts";
+import { claimMethods } from "./claims.ts";
+import { cleanupMethods } from "./cleanup.ts";
 import { Committer } from "./committer.ts";
 import { Memory, type SqliteContext } from "./context.ts";
 import { createPropose, effectMethods } from "./effects.ts";
-import { createAppend, eventMethods, type TopicDefaults } from "./events.ts";
+import { endMethods } from "./ends.ts";
+import { storageError } from "./errors.ts";
+import { cursorMethods, eventMethods } from "./events.ts";
+import { findMethods } from "./find.ts";
+import { startIndexer } from "./indexer.ts";
 import { maintenanceMethods } from "./maintenance.ts";
-import { openDatabase } from "./open.ts";
-import { type DescribeDead, queueMethods } from "./queue.ts";
-import { runMethods, workflowMethods } from "./runs.ts";
-import { findMethods, Indexer } from "./search.ts";
+import { type OpenOptions, openDatabase } from "./open.ts";
+import { runMethods } from "./runs.ts";
+import { searchMethods } from "./search.ts";
+import { settleMethods } from "./settle.ts";
+import { createBury, createSweep, type DescribeDead, dueMethods, nextDelivery } from "./sweep.ts";
+import { openTopics, type TopicDefaults } from "./topics.ts";
+import { workflowMethods } from "./workflows.ts";
 
-export interface SqliteStoreOptions {
-  file: string;
-  durability: "normal" | "full";
+export interface SqliteStoreOptions extends OpenOptions {
+  /** Writes that may wait for a commit; more are refused as `busy`. */
   maxPending: number;
   clock: Clock;
   topicDefaults: TopicDefaults;
   subjectMatches(pattern: string, subject: string): boolean;
+  /** Makes the event that tells of a dead letter. */
   describeDead: DescribeDead;
   log: Logger;
 }
 
-/** Events not yet in the full text at which indexing no longer waits for a quiet moment. */
-const INDEX_AT = 512;
-
 /** The embedded store: one SQLite file, written by this process alone. @throws as `openDatabase` */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { file, clock, maxPending, subjectMatches } = options;
   const db = openDatabase(options);
-  const memory = new Memory();
-  restore(db, memory);
-  db.function("subject_matches", { deterministic: true }, (pattern, subject) =>
-    Number(options.subjectMatches(String(pattern), String(subject))),
-  );
-  const committer = new Committer(db, memory, options.maxPending);
-  const context: SqliteContext = { db, file: options.file, committer, memory };
-  const append = createAppend(context, options.topicDefaults, () => options.clock.nowMs());
+  try {
+    db.function("subject_matches", { deterministic: true }, (pattern, subject) =>
+      Number(subjectMatches(String(pattern), String(subject))),
+    );
+    const memory = new Memory();
+    const committer = new Committer({ db, file, memory, maxPending });
+    const context: SqliteContext = { db, file, committer, memory, nowMs: () => clock.nowMs() };
+    restore(context);
+    return guarded(assemble(context, options), file, () => db.open);
+  } catch (error) {
+    db.close();
+    throw storageError(error, file);
+  }
+}
+
+function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
+  const { committer, db } = context;
+  const topics = openTopics(context, options.topicDefaults);
+  const append = createAppend(context, topics);
   const propose = createPropose(context);
-  const indexer = new Indexer(db);
-  const stopIndexing = indexBehind(committer, indexer, memory, options.log);
+  const bury = createBury(context, append, options.describeDead);
+  const sweep = createSweep(context, topics, bury);
+  const indexer = startIndexer(context, options.log);
   const events = eventMethods(context, append);
   return {
     onCommitted: (listener) => committer.subscribe(listener),
     ...events,
-    ...findMethods(context, indexer, events.seqBefore),
-    ...queueMethods(context, append, options.topicDefaults, options.describeDead),
+    ...cursorMethods(context, append),
+    ...findMethods(context, events.seqBefore),
+    ...searchMethods(context, indexer),
+    ...topics.methods,
+    ...claimMethods(context, topics, sweep),
+    ...settleMethods(context, append, topics, bury),
+    ...endMethods(context),
+    ...dueMethods(context, sweep),
     ...agentMethods(context, append),
     ...effectMethods(context, append, propose),
     ...runMethods(context, append, propose),
     ...workflowMethods(context),
+    ...cleanupMethods(context),
     ...maintenanceMethods(context),
-    close() {
-      stopIndexing();
-      committer.close();
+    async close() {
+      indexer.stop();
+      await committer.close();
+      if (!db.open) return;
       // Leaves one file behind, so that a copy of it is a backup.
       db.pragma("wal_checkpoint(TRUNCATE)");
       db.close();
@@ -62,7 +90,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   };
 }
 
-function restore(db: Database.Database, memory: Memory): void {
+function restore({ db, memory }: SqliteContext): void {
   const last = db
     .prepare<[], { seq: number; recorded_ms: number }>(
       "SELECT seq, recorded_ms FROM events ORDER BY seq DESC LIMIT 1",
@@ -71,37 +99,28 @@ function restore(db: Database.Database, memory: Memory): void {
   const floor = db.prepare<[], { value: string }>("SELECT value FROM meta WHERE key = 'seq_floor'").get();
   memory.lastSeq = Math.max(last?.seq ?? 0, Number(floor?.value ?? 0));
   memory.lastRecordedMs = last?.recorded_ms ?? 0;
+  memory.dueMs = nextDelivery({ db })();
 }
 
-/** Indexes in quiet moments, and at once when too much is behind. Returns how to stop. */
-function indexBehind(committer: Committer, indexer: Indexer, memory: Memory, log: Logger): () => void {
-  let stopped = false;
-  let scheduled = false;
-  // The events are committed and a search catches up by itself, so a full disk only delays this.
-  const step = (): boolean => {
-    try {
-      return indexer.step();
-    } catch (error) {
-      log.warn({ err: error }, "full text indexing failed; it goes on with the next event");
-      return false;
-    }
-  };
-  const run = () => {
-    scheduled = false;
-    if (stopped || !committer.idle) return;
-    if (step()) schedule();
-  };
-  const schedule = () => {
-    if (scheduled || stopped) return;
-    scheduled = true;
-    setImmediate(run);
-  };
-  committer.onCommit = () => {
-    if (memory.lastSeq - indexer.indexedSeq >= INDEX_AT) step();
-  };
-  committer.onIdle = schedule;
-  schedule();
-  return () => {
-    stopped = true;
-  };
+/** Every error of SQLite, also of a read, becomes one of ours. */
+function guarded(store: Store, file: string, isOpen: () => boolean): Store {
+  const explain = (error: unknown): unknown =>
+    isOpen() || SignalboxError.is(error)
+      ? storageError(error, file)
+      : new SignalboxError("unavailable", "the database is closed", { cause: error });
+  const wrap =
+    (method: (...args: unknown[]) => unknown) =>
+    (...args: unknown[]): unknown => {
+      try {
+        const answer = method(...args);
+        if (!(answer instanceof Promise)) return answer;
+        return answer.catch((error: unknown) => {
+          throw explain(error);
+        });
+      } catch (error) {
+        throw explain(error);
+      }
+    };
+  const wrapped = Object.entries(store).map(([name, method]) => [name, wrap(method)]);
+  return Object.fromEntries(wrapped) as Store;
 }

@@ -1,6 +1,7 @@
 import type { CommandSpec } from "../../contract/agents.ts";
 import type { Json, JsonObject } from "../../contract/common.ts";
 import type { Delivery, DeliveryStatus, Event, ListedEvent } from "../../contract/events.ts";
+import type { TopicSettings } from "../../contract/topics.ts";
 import type { AgentRow, EffectRow, RunRow, WorkflowRow } from "../store.ts";
 
 /** Rows as SQLite gives them, and how they become the contract's objects. Names are the same on both sides. */
@@ -43,15 +44,30 @@ export function toEvent(row: EventSql): Event {
   };
 }
 
-export function toListed(row: EventSql & { status: DeliveryStatus | null }): ListedEvent {
-  return { ...toEvent(row), status: row.status };
+export type ListedSql = EventSql & { status: StoredStatus | null };
+
+export function toListed(row: ListedSql): ListedEvent {
+  const event = toEvent(row) as ListedEvent;
+  event.status = row.status === null ? null : toStatus(row.status);
+  return event;
+}
+
+/** To everybody else a delayed delivery is a pending one with a `not_before_ms`. */
+export type StoredStatus = DeliveryStatus | "delayed";
+
+export function toStatus(status: StoredStatus): DeliveryStatus {
+  return status === "delayed" ? "pending" : status;
+}
+
+export function toStored(status: DeliveryStatus): StoredStatus[] {
+  return status === "pending" ? ["pending", "delayed"] : [status];
 }
 
 export interface DeliverySql {
   seq: number;
   grp: string;
   topic: string;
-  status: DeliveryStatus;
+  status: StoredStatus;
   not_before_ms: number | null;
   claimed_by: string | null;
   lease: string | null;
@@ -62,8 +78,24 @@ export interface DeliverySql {
 }
 
 export function toDelivery(row: DeliverySql): Delivery {
-  const { grp, status, claimed_by, lease_until_ms, not_before_ms, attempts, last_error, finished_ms } = row;
-  return { group: grp, status, claimed_by, lease_until_ms, not_before_ms, attempts, last_error, finished_ms };
+  return {
+    group: row.grp,
+    status: toStatus(row.status),
+    claimed_by: row.claimed_by,
+    lease_until_ms: row.lease_until_ms,
+    not_before_ms: row.not_before_ms,
+    attempts: row.attempts,
+    last_error: row.last_error,
+    finished_ms: row.finished_ms,
+  };
+}
+
+export interface TopicSql extends Omit<TopicSettings, "paused" | "allow"> {
+  name: string;
+  paused: number;
+  /** JSON list. */
+  allow: string;
+  created_ms: number;
 }
 
 export interface AgentSql {

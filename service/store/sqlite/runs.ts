@@ -1,16 +1,14 @@
-import type { Json, JsonObject } from "../../contract/common.ts";
-import type { RunCommit, RunRow, Store, WorkflowRow } from "../store.ts";
+import type { RunCommit, RunRow, Store } from "../store.ts";
+import type { AppendOne } from "./append.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext } from "./context.ts";
 import type { ProposeOne } from "./effects.ts";
-import type { AppendOne } from "./events.ts";
-import { type RunSql, toRun, toWorkflow, type WorkflowSql } from "./rows.ts";
+import { type RunSql, toRun } from "./rows.ts";
 
 type RunMethods = Pick<
   Store,
   "commitRun" | "getRun" | "getRunByCause" | "listRuns" | "openRuns" | "runsOfEvent" | "recentLogs"
 >;
-type WorkflowMethods = Pick<Store, "listWorkflowRows" | "saveWorkflowRow" | "readWorkflowState">;
 
 const runColumns =
   "run_id, cause_key, workflow, handler, seq, event_id, status, attempts, version, line, started_ms, finished_ms, now_ms, wake_ms, waiting_for, waiting_effect, journal, output, error, logs";
@@ -91,42 +89,5 @@ function commitOne(context: SqliteContext, append: AppendOne, propose: ProposeOn
     if (isEnd(run)) tally.run(run.workflow, 1, run.status === "failed" ? 1 : 0, run.finished_ms);
     for (const draft of request.effects) propose(draft, changes);
     return request.events.map((draft) => append(draft, changes));
-  };
-}
-
-export function workflowMethods(context: SqliteContext): WorkflowMethods {
-  const { db, committer } = context;
-  const all = db.prepare<[], WorkflowSql>("SELECT * FROM workflows ORDER BY name");
-  const one = db.prepare<[string], WorkflowSql>("SELECT * FROM workflows WHERE name = ?");
-  const save = db.prepare(
-    `INSERT INTO workflows (name, disabled, parked_reason, strikes, events, errors, last_run_ms)
-     VALUES (@name, @disabled, @parked_reason, @strikes, @events, @errors, @last_run_ms)
-     ON CONFLICT (name) DO UPDATE SET disabled = excluded.disabled, parked_reason = excluded.parked_reason, strikes = excluded.strikes`,
-  );
-  const state = db.prepare<[string], { key: string; value: string }>(
-    "SELECT key, value FROM workflow_state WHERE workflow = ?",
-  );
-  const blank: Omit<WorkflowRow, "name"> = {
-    disabled: false,
-    parked_reason: null,
-    strikes: 0,
-    events: 0,
-    errors: 0,
-    last_run_ms: null,
-  };
-  return {
-    listWorkflowRows: async () => all.all().map(toWorkflow),
-    saveWorkflowRow: (name, patch) =>
-      committer.write(() => {
-        const before = one.get(name);
-        const next: WorkflowRow = { ...(before ? toWorkflow(before) : { name, ...blank }), ...patch };
-        save.run({ ...next, disabled: Number(next.disabled) });
-        return next;
-      }),
-    async readWorkflowState(workflow): Promise<JsonObject> {
-      const pairs: JsonObject = {};
-      for (const { key, value } of state.all(workflow)) pairs[key] = JSON.parse(value) as Json;
-      return pairs;
-    },
   };
 }

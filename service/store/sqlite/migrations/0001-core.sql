@@ -1,6 +1,9 @@
 -- The core: event log, queue, agents, effects, runs. Times are milliseconds since the epoch.
 -- `seq` is given out by the writer and never used twice (see meta.seq_floor), so cursors stay true after a clean-up.
 
+-- "SIGB": tells our files from those of other programs.
+PRAGMA application_id = 1397311298;
+
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,
   value TEXT NOT NULL
@@ -37,6 +40,7 @@ CREATE INDEX events_topic ON events (topic, seq) WHERE topic IS NOT NULL;
 CREATE INDEX events_correlation ON events (correlation_id, seq) WHERE correlation_id IS NOT NULL;
 CREATE INDEX events_conversation ON events (conversation_key, seq) WHERE conversation_key IS NOT NULL;
 CREATE INDEX events_parent ON events (parent_id, seq) WHERE parent_id IS NOT NULL;
+CREATE INDEX events_scope ON events (scope, seq) WHERE scope IS NOT NULL;
 
 -- The original message: sensitive, apart, and gone first.
 CREATE TABLE raws (
@@ -69,7 +73,8 @@ CREATE TABLE topics (
   created_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- One row an event and consumer group. A pending row with not_before_ms waits for its time.
+-- One row an event and consumer group. `delayed` is a pending one that waits for not_before_ms, so that what is
+-- claimable is one range of deliveries_status.
 CREATE TABLE deliveries (
   seq INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
   grp TEXT NOT NULL,
@@ -84,12 +89,10 @@ CREATE TABLE deliveries (
   finished_ms INTEGER,
   PRIMARY KEY (seq, grp)
 ) WITHOUT ROWID;
-CREATE INDEX deliveries_ready ON deliveries (topic, grp, seq) WHERE status = 'pending' AND not_before_ms IS NULL;
-CREATE INDEX deliveries_delayed ON deliveries (not_before_ms) WHERE status = 'pending' AND not_before_ms IS NOT NULL;
+CREATE INDEX deliveries_status ON deliveries (status, topic, seq);
+CREATE INDEX deliveries_delayed ON deliveries (not_before_ms) WHERE status = 'delayed';
 CREATE INDEX deliveries_leased ON deliveries (lease_until_ms) WHERE status = 'processing';
 CREATE INDEX deliveries_holder ON deliveries (claimed_by, seq) WHERE claimed_by IS NOT NULL;
-CREATE INDEX deliveries_status ON deliveries (status, topic, seq);
-CREATE INDEX deliveries_finished ON deliveries (finished_ms) WHERE finished_ms IS NOT NULL;
 
 -- Deliveries by topic and status, and all events under ('', 'events'): kept, since counting rows is slow.
 CREATE TABLE counts (

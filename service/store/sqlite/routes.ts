@@ -1,0 +1,91 @@
+import { type Condition, type Filters, indexedColumns, type Prepare, refsOf } from "./filter.ts";
+import { type StoredStatus, toStored } from "./rows.ts";
+import { mergeStretches, type Range, type Stretch, stretchOf } from "./walk.ts";
+
+export type Next = (range: Range, take: number) => Stretch;
+
+/** Topics over which a status is still looked up one by one. */
+const TOPICS = 500;
+/** Rows of the log that are looked at in one stretch when no index helps. */
+const WINDOW = 2_000;
+
+/** Every index that holds all events of these filters. */
+export function routesOf(prepare: Prepare, filters: Filters): Next[] {
+  const routes: Next[] = [];
+  for (const column of indexedColumns) {
+    const value = filters[column];
+    if (value !== undefined) routes.push(byIndex(prepare, "events", `${column} = ?`, [value]));
+  }
+  if (filters.correlation_id !== undefined) routes.push(byCorrelation(prepare, filters.correlation_id));
+  for (const ref of refsOf(filters)) routes.push(byIndex(prepare, "refs", "kind = ? AND value = ?", ref));
+  if (filters.agent !== undefined) {
+    routes.push(
+      byIndex(prepare, "deliveries INDEXED BY deliveries_holder", "claimed_by = ?", [filters.agent]),
+    );
+  }
+  const status =
+    filters.status === undefined ? null : byStatus(prepare, toStored(filters.status), filters.topic);
+  if (status) routes.push(status);
+  return routes;
+}
+
+function byIndex(prepare: Prepare, table: string, where: string, values: unknown[]): Next {
+  return ({ low, high, order }, take) => {
+    const sql = `SELECT seq FROM ${table} WHERE ${where} AND seq BETWEEN ? AND ? ORDER BY seq ${order} LIMIT ?`;
+    return stretchOf(seqsOf(prepare(sql).all(...values, low, high, take)), take);
+  };
+}
+
+function byCorrelation(prepare: Prepare, correlation_id: string): Next {
+  const answers = byIndex(prepare, "events", "correlation_id = ?", [correlation_id]);
+  const asked = byIndex(prepare, "events", "id = ?", [correlation_id]);
+  return (range, take) => {
+    const both = mergeStretches([answers(range, take), asked(range, 1)], range.order);
+    return { ...both, seqs: [...new Set(both.seqs)] };
+  };
+}
+
+/** Deliveries lie by status and topic: one list a topic, read side by side. Null when there are too many topics. */
+function byStatus(prepare: Prepare, statuses: StoredStatus[], topic: string | undefined): Next | null {
+  const busy = prepare(
+    `SELECT status, topic FROM counts WHERE n > 0 AND topic <> '' AND status IN (${statuses.map(() => "?").join(", ")}) LIMIT ${TOPICS + 1}`,
+  );
+  const lists =
+    topic === undefined
+      ? (busy.all(...statuses) as { status: StoredStatus; topic: string }[])
+      : statuses.map((status) => ({ status, topic }));
+  if (lists.length > TOPICS) return null;
+  const routes = lists.map((list) =>
+    byIndex(prepare, "deliveries INDEXED BY deliveries_status", "status = ? AND topic = ?", [
+      list.status,
+      list.topic,
+    ]),
+  );
+  return (range, take) => {
+    const each = Math.ceil(take / Math.max(1, routes.length)) + 1;
+    return mergeStretches(
+      routes.map((route) => route(range, each)),
+      range.order,
+    );
+  };
+}
+
+/** The log itself, a window at a time: for what has no index. */
+export function byLog(prepare: Prepare, condition: Condition): Next {
+  return ({ low, high, order }, take) => {
+    const window = condition.sql === "" ? Number.POSITIVE_INFINITY : WINDOW;
+    const part =
+      order === "ASC"
+        ? { low, high: Math.min(high, low + window - 1) }
+        : { low: Math.max(low, high - window + 1), high };
+    const sql = `SELECT e.seq FROM events e WHERE e.seq BETWEEN ? AND ? ${condition.sql} ORDER BY e.seq ${order} LIMIT ?`;
+    const seqs = seqsOf(prepare(sql).all(part.low, part.high, ...condition.values, take));
+    if (seqs.length === take) return stretchOf(seqs, take);
+    const reached = order === "ASC" ? part.high : part.low;
+    return { seqs, reached: reached === (order === "ASC" ? high : low) ? null : reached };
+  };
+}
+
+export function seqsOf(rows: unknown[]): number[] {
+  return (rows as { seq: number }[]).map((row) => row.seq);
+}

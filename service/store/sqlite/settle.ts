@@ -1,0 +1,54 @@
+import { SignalboxError } from "../../contract/errors.ts";
+import { decideSettlement } from "../decisions.ts";
+import { DEFAULT_GROUP, type SettleRequest, type Store } from "../store.ts";
+import type { AppendOne } from "./append.ts";
+import type { SqliteContext, Step } from "./context.ts";
+import { createMove } from "./deliveries.ts";
+import { type DeliverySql, type EventSql, eventColumns, toDelivery, toEvent, toStatus } from "./rows.ts";
+import type { Bury } from "./sweep.ts";
+import type { Topics } from "./topics.ts";
+
+type Settled = Awaited<ReturnType<Store["settle"]>>;
+
+/** What whoever holds a claim does with it. */
+export function settleMethods(
+  context: SqliteContext,
+  append: AppendOne,
+  topics: Topics,
+  bury: Bury,
+): Pick<Store, "settle"> {
+  const settle = settleStep(context, append, topics, bury);
+  return { settle: (request) => context.committer.write((changes) => settle(request, changes)) };
+}
+
+function settleStep(
+  context: SqliteContext,
+  append: AppendOne,
+  topics: Topics,
+  bury: Bury,
+): Step<SettleRequest, Settled> {
+  const { db } = context;
+  const move = createMove(context);
+  const eventById = db.prepare<[string], EventSql>(`SELECT ${eventColumns} FROM events WHERE id = ?`);
+  const delivery = db.prepare<[number], DeliverySql>(
+    `SELECT * FROM deliveries WHERE seq = ? AND grp = '${DEFAULT_GROUP}'`,
+  );
+  return (request, changes) => {
+    const { event_id, holder, settlement, now_ms } = request;
+    const event = eventById.get(event_id);
+    if (!event) throw new SignalboxError("not_found", `there is no event ${event_id}`);
+    const row = delivery.get(event.seq);
+    if (!row && settlement.kind !== "answer") {
+      throw new SignalboxError("conflict", `${event.id} is in no topic, so nobody can hold it`);
+    }
+    let settled: DeliverySql | null = null;
+    if (row) {
+      const state = { ...row, status: toStatus(row.status) };
+      const step = decideSettlement(event.id, state, holder, settlement, topics.require(row.topic), now_ms);
+      settled = move(row, step, now_ms, changes);
+      if (settled.status === "dead") bury(settled, step.error ?? "", changes);
+    }
+    const appended = request.events.map((draft) => append(draft, changes));
+    return { delivery: settled ? toDelivery(settled) : null, event: toEvent(event), appended };
+  };
+}
