@@ -56,14 +56,16 @@ function complaint(L: LuaState, index: number, parameter: Parameter, error: unkn
   if (error instanceof ValueError) return error.message;
   const expected = `${parameter.name} must be ${parameterTypes[parameter.type].expected}`;
   if (lua.lua_type(L, index) <= lua.LUA_TNIL) return `${expected}; nothing was given`;
-  const given = lua.lua_type(L, index) === lua.LUA_TSTRING ? quote(L, index) : `a ${typeName(L, index)}`;
   if (error instanceof z.ZodError && parameter.type === "publish_options") {
     return `${expected}: ${error.issues.map((issue) => issue.message).join(", ")}`;
   }
-  return `${expected}, not ${given}`;
+  return `${expected}, not ${given(L, index)}`;
 }
 
-function quote(L: LuaState, index: number): string {
+function given(L: LuaState, index: number): string {
+  const isText = lua.lua_type(L, index) === lua.LUA_TSTRING;
+  const isNumber = lua.lua_type(L, index) === lua.LUA_TNUMBER;
+  if (!isText) return isNumber ? String(lua.lua_tonumberx(L, index)) : `a ${typeName(L, index)}`;
   const shown = toDisplayText(lua.lua_tostring(L, index) ?? new Uint8Array());
   return `"${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}"`;
 }

@@ -46,14 +46,18 @@ declare module "fengari/src/lobject.js" {
 declare module "fengari/src/ltable.js" {
   import type { LuaState } from "fengari";
   import type { TValue } from "fengari/src/lobject.js";
-  /** Entries hang together in the order they were added; `value` is undefined in removed ones. */
+  /** Entries hang together in the order they were added: `p` previous, `n` next. */
   export interface Entry {
     key: TValue;
     value: TValue;
+    p: Entry | undefined;
     n: Entry | undefined;
   }
+  /** `f` first, `l` last entry. */
   export interface Table {
     f: Entry | undefined;
+    l: Entry | undefined;
+    strong: Map<unknown, Entry>;
     metatable: Table | null;
   }
   const ltable: {

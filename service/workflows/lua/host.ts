@@ -70,6 +70,7 @@ export interface RunRequest {
   handler: number;
   /** Null for a schedule. */
   event: LuaEvent | null;
+  /** When the run first began, the same in every attempt: effect ids and `signalbox.now_ms()` begin with it. */
   now_ms: number;
   /** What earlier attempts did; empty the first time. */
   journal: JournalEntry[];

@@ -8,7 +8,7 @@ import lstring from "fengari/src/lstring.js";
 import ltable from "fengari/src/ltable.js";
 import { MAX_STRING_BYTES, onLongString } from "./fengari-patches.ts";
 
-export type { LuaContinuation, LuaDebug, LuaFunction, LuaState } from "fengari";
+export type { LuaContinuation, LuaFunction, LuaState } from "fengari";
 
 export type { TValue } from "fengari/src/lobject.js";
 export type { TString } from "fengari/src/lstring.js";
@@ -37,6 +37,24 @@ lobject.luaO_str2num = (bytes, into) => {
   const length = readNumber(bytes, into);
   if (into.type === LUA_TNUMINT) into.type = LUA_TNUMFLT;
   return length;
+};
+
+const setInteger = ltable.luaH_setint;
+/**
+ * `{ "a", "b", "c" }` is filled from its end, and `pairs` goes by the order of filling; so a new entry goes before
+ * the one that follows it, and lists are gone through from 1 as in any other Lua.
+ */
+ltable.luaH_setint = (table, key, value) => {
+  setInteger(table, key, value);
+  const [added, next] = [table.l, table.strong.get(key + 1)];
+  if (!next || !added?.p || added.key.value !== key) return;
+  table.l = added.p;
+  added.p.n = undefined;
+  added.p = next.p;
+  added.n = next;
+  if (next.p) next.p.n = added;
+  else table.f = added;
+  next.p = added;
 };
 
 onLongString.raise = (L) => {
