@@ -131,13 +131,13 @@ module.exports = {
     ),
     mayImport(
       "bus",
-      { path: folder("bus"), pathNot: ["^service/bus/outbox\\.ts$"] },
+      { path: folder("bus"), pathNot: ["^service/bus/outbox\\.ts$", "^service/bus/sqlite/"] },
       [folder("bus"), CONTRACT, LIB],
-      "The bus imports contract and lib, an adapter also its own port; only outbox.ts knows both ports.",
+      "The bus imports contract and lib, an adapter also its own port; only outbox.ts and the embedded bus, whose log is the store's, know both ports.",
     ),
     mayImport(
       "outbox",
-      { path: "^service/bus/outbox\\.ts$" },
+      { path: "^service/bus/(outbox\\.ts$|sqlite/)" },
       [PORTS, CONTRACT, LIB],
       "outbox.ts imports contract, lib and both ports.",
     ),
@@ -188,13 +188,17 @@ module.exports = {
         "It imports the parts, the ports, contract and lib.",
       ),
     ),
-    ...["cli", "mcp"].map((name) =>
-      mayImport(
-        name,
-        { path: folder(name) },
-        [folder(name), CLIENT, CONTRACT, LIB],
-        "A front end imports client, contract and lib; it reaches everything else through the service.",
-      ),
+    mayImport(
+      "cli",
+      { path: folder("cli") },
+      [folder("cli"), CLIENT, CONTRACT, LIB, "^service/compat/verbs\\.ts$"],
+      "The CLI imports client, contract, lib and the older verbs; it reaches everything else through the service.",
+    ),
+    mayImport(
+      "mcp",
+      { path: folder("mcp") },
+      [folder("mcp"), CLIENT, CONTRACT, LIB],
+      "A front end imports client, contract and lib; it reaches everything else through the service.",
     ),
     ...["extension", "opencode-plugin"].map((name) =>
       mayImport(

@@ -1,8 +1,8 @@
 import type { Agent } from "../contract/agents.ts";
 import type { Json } from "../contract/common.ts";
+import type { RouteAlias } from "../contract/routes.ts";
 import type { Info, Status } from "../contract/system.ts";
 import type { Workflow } from "../contract/workflows.ts";
-import type { RouteAlias } from "../http/control.ts";
 
 const rfc3339 = (ms: number | null) => (ms === null ? "0001-01-01T00:00:00Z" : new Date(ms).toISOString());
 

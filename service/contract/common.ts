@@ -72,5 +72,6 @@ export const flag = z.union([
   z.enum(["true", "false", "1", "0"]).transform((word) => word === "true" || word === "1"),
 ]);
 
-export const empty = z.object({});
+/** For a route that needs nothing but its path: whatever is sent is ignored. */
+export const empty = z.unknown().transform(() => ({}));
 export const okReply = z.object({ ok: z.literal(true) });

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import * as agents from "./agents.ts";
-import { empty, json, okReply } from "./common.ts";
+import { empty, type Json, json, okReply } from "./common.ts";
 import * as effects from "./effects.ts";
 import * as events from "./events.ts";
 import * as system from "./system.ts";
@@ -478,6 +478,15 @@ export const routes = {
 
 export type Routes = typeof routes;
 export type RouteName = keyof Routes;
+
+/** A path of an older system: which of our routes answers, and how its reply looked there. */
+export interface RouteAlias {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly route: RouteName;
+  /** Turns our reply into the older one. */
+  shape(reply: never): Json;
+}
 
 type Part<R extends Route, K extends "params" | "query" | "body", Side extends "input" | "output"> =
   R extends Record<K, infer S extends z.ZodType>

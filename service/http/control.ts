@@ -7,24 +7,15 @@ import {
   type FastifyRequest,
   fastify,
 } from "fastify";
-import { type Json, limits, PROTOCOL } from "../contract/common.ts";
+import { limits, PROTOCOL } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
-import { type Route, type RouteName, routes } from "../contract/routes.ts";
+import { type Route, type RouteAlias, type RouteName, routes } from "../contract/routes.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import type { Secret } from "../lib/secret.ts";
 import { openApi } from "./openapi.ts";
 import { answer, type Handlers, OpenRequests, registerRoutes } from "./register.ts";
-
-/** A path of an older system: which of our routes answers, and how its reply looked there. */
-export interface RouteAlias {
-  readonly method: "GET" | "POST";
-  readonly path: string;
-  readonly route: RouteName;
-  /** Turns our reply into the older one. */
-  shape(reply: never): Json;
-}
 
 interface ControlOptions {
   /** Unix socket in a folder that only this user can enter, or a named pipe. */
