@@ -35,9 +35,10 @@ export function workflowMethods(context: SqliteContext): WorkflowMethods {
         return next;
       }),
     async readWorkflowState(workflow): Promise<JsonObject> {
-      const pairs: JsonObject = {};
-      for (const { key, value } of state.all(workflow)) pairs[key] = JSON.parse(value) as Json;
-      return pairs;
+      // fromEntries, since assigning to `__proto__` would not keep that key.
+      return Object.fromEntries(
+        state.all(workflow).map(({ key, value }) => [key, JSON.parse(value) as Json]),
+      );
     },
   };
 }

@@ -1,0 +1,124 @@
+import { expect, it } from "vitest";
+import type { OpenedStore } from "../harness/store.ts";
+import { effectDraft } from "./store-drafts.ts";
+
+export function effectsConformance(current: () => OpenedStore): void {
+  const now = () => current().clock.nowMs();
+  const claim = (target = "github", limit = 10) =>
+    current().store.claimEffects({ target, by: "worker", limit, lease_ms: 5_000, now_ms: now() });
+
+  it("U6 an effect is recorded once by its idempotency key and comes back as it was", async () => {
+    const { store } = current();
+    const draft = effectDraft({ cause: { workflow: "labeller", line: "labeller.lua:3" } });
+    const [first] = await store.proposeEffects([draft]);
+    const [again] = await store.proposeEffects([effectDraft({ id: "eff_9", idempotency_key: "eff_1" })]);
+    expect(again).toEqual(first);
+    expect(first).toMatchObject({ ...draft, attempts: 0, result: null, lease: null });
+    await current().reopen();
+    expect(await current().store.getEffect("eff_1")).toEqual(first);
+    expect(await current().store.getEffect("eff_9")).toBeNull();
+  });
+
+  it("U6 two claimers never get the same effect, oldest first", async () => {
+    const { store } = current();
+    const ids = Array.from({ length: 20 }, (_, index) => `eff_${String(index).padStart(2, "0")}`);
+    await store.proposeEffects(ids.map((id) => effectDraft({ id })));
+    const [one, two] = await Promise.all([claim("github", 12), claim("github", 12)]);
+    expect([...one, ...two].map((effect) => effect.id)).toEqual(ids);
+    expect(one[0]).toMatchObject({ state: "running", attempts: 1, lease_until_ms: now() + 5_000 });
+    expect(await claim()).toEqual([]);
+  });
+
+  it("U8 a step is compare-and-set: a wrong state or lease changes nothing, and of two one wins", async () => {
+    const { store, events } = current();
+    await store.proposeEffects([effectDraft({ state: "waiting" })]);
+    const approve = () => store.changeEffect("eff_1", { from: ["waiting"], to: "approved", now_ms: now() });
+    const decided = await Promise.all([approve(), approve()]);
+    expect(decided.filter((one) => one !== null)).toHaveLength(1);
+    const [held] = await claim();
+    const end = (lease: string | undefined) =>
+      store.changeEffect("eff_1", {
+        from: ["running"],
+        lease,
+        to: "succeeded",
+        now_ms: now(),
+        result: { ok: true },
+        event: events.draft({ type: "effect.succeeded" }, null),
+      });
+    expect(await end("lea_other")).toBeNull();
+    const ended = await end(held?.lease ?? undefined);
+    const [told] = await store.readLog(0, 10);
+    expect(ended).toMatchObject({
+      state: "succeeded",
+      result: { ok: true },
+      lease: null,
+      result_event_id: told?.id,
+    });
+    expect(await end(held?.lease ?? undefined)).toBeNull();
+    expect(await store.readLog(0, 10)).toHaveLength(1);
+    expect(
+      await store.changeEffect("eff_x", { from: ["waiting"], to: "approved", now_ms: now() }),
+    ).toBeNull();
+  });
+
+  it("effects that wait for their time, lapse or expire are told when they are due", async () => {
+    const { store, clock } = current();
+    await store.proposeEffects([
+      effectDraft({ id: "eff_1" }),
+      effectDraft({ id: "eff_2", target: "mail" }),
+      effectDraft({ id: "eff_3", state: "waiting", expires_ms: now() + 9_000 }),
+    ]);
+    await claim();
+    const pause = { from: ["approved"], to: "approved", not_before_ms: now() + 7_000 } as const;
+    await store.changeEffect("eff_2", { ...pause, now_ms: now() });
+    expect(await claim("mail")).toEqual([]);
+    expect(store.nextDue()).toBe(now() + 5_000);
+    clock.advance(5_000);
+    expect((await store.dueEffects(now())).lapsed.map((effect) => effect.id)).toEqual(["eff_1"]);
+    await store.extendEffects(["eff_1"], "somebody else", now() + 60_000);
+    expect((await store.dueEffects(now())).lapsed).toHaveLength(1);
+    await store.extendEffects(["eff_1"], "worker", now() + 60_000);
+    expect((await store.dueEffects(now())).lapsed).toEqual([]);
+    clock.advance(4_000);
+    const due = await store.dueEffects(now());
+    expect(due).toMatchObject({ targets: ["mail"], expired: [{ id: "eff_3" }] });
+    expect((await claim("mail")).map((effect) => effect.id)).toEqual(["eff_2"]);
+    expect((await store.runningEffects()).map((effect) => effect.id).sort()).toEqual(["eff_1", "eff_2"]);
+    expect(store.totals().effects).toEqual({ waiting: 1, running: 2, unknown: 0 });
+  });
+
+  it("effects are listed newest first by state, target, workflow, event and run", async () => {
+    const { store } = current();
+    await store.proposeEffects([
+      effectDraft({ id: "eff_1", cause: { workflow: "a", event_id: "evt_1", run_id: "run_1" } }),
+      effectDraft({ id: "eff_2", target: "mail", cause: { workflow: "a" } }),
+      effectDraft({ id: "eff_3", state: "waiting" }),
+    ]);
+    const ids = async (query: object) =>
+      (await store.listEffects({ limit: 10, ...query })).map((effect) => effect.id);
+    expect(await ids({})).toEqual(["eff_3", "eff_2", "eff_1"]);
+    expect(await ids({ before: "eff_3" })).toEqual(["eff_2", "eff_1"]);
+    expect(await ids({ state: "waiting" })).toEqual(["eff_3"]);
+    expect(await ids({ target: "mail" })).toEqual(["eff_2"]);
+    expect(await ids({ workflow: "a", state: "approved" })).toEqual(["eff_2", "eff_1"]);
+    expect(await ids({ event_id: "evt_1" })).toEqual(["eff_1"]);
+    expect(await ids({ run_id: "run_1" })).toEqual(["eff_1"]);
+    expect(await ids({ limit: 1 })).toEqual(["eff_3", "eff_2"]);
+  });
+
+  it("commits tell which effects changed and which ended", async () => {
+    const { store } = current();
+    const told: { changed: string[]; ended: string[]; targets: string[] }[] = [];
+    store.onCommitted(({ changed, ended, targets }) => {
+      told.push({ changed: [...changed], ended: ended.map((one) => one.id), targets: [...targets] });
+    });
+    await store.proposeEffects([effectDraft()]);
+    await claim();
+    await store.changeEffect("eff_1", { from: ["running"], to: "failed", now_ms: now(), error: "no" });
+    expect(told).toEqual([
+      { changed: [], ended: [], targets: ["github"] },
+      { changed: ["eff_1"], ended: [], targets: [] },
+      { changed: ["eff_1"], ended: ["eff_1"], targets: [] },
+    ]);
+  });
+}
