@@ -1,6 +1,6 @@
 import { type Json, type JsonObject, limits } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
-import type { Event, NewEvent, OriginKind, Pushed } from "../contract/events.ts";
+import type { NewEvent, OriginKind, Pushed } from "../contract/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import type { Appended, EventDraft, Store } from "../store/store.ts";
@@ -115,12 +115,18 @@ function createDraft(input: NewEvent, parent: Cause | null, { now_ms, maxDepth }
 }
 
 function keysOf(input: NewEvent, parent: Cause | null) {
+  const { external_id, idempotency_key } = input;
+  if (external_id !== undefined && idempotency_key !== undefined && external_id !== idempotency_key) {
+    throw new SignalboxError("invalid_request", "external_id and idempotency_key differ", {
+      hint: "Give one of them: both name the event within its source.",
+    });
+  }
   return {
     conversation_key: input.conversation_key ?? null,
     user_key: input.user_key ?? null,
     correlation_id: input.correlation_id ?? parent?.correlation_id ?? null,
     parent_id: input.parent_id ?? parent?.id ?? null,
-    external_id: input.external_id ?? input.idempotency_key ?? null,
+    external_id: external_id ?? idempotency_key ?? null,
   };
 }
 
@@ -132,19 +138,16 @@ function originOf(source: string | undefined): OriginKind {
 function measured(body: string | null, payload: JsonObject, meta: JsonObject, raw: Json | undefined) {
   const payload_json = toJson(payload, "payload");
   const meta_json = toJson(meta, "meta");
-  const rawChars = raw === undefined ? 0 : toJson(raw, "raw").length;
-  const chars = payload_json.length + meta_json.length + (body?.length ?? 0) + rawChars;
+  const raw_json = raw === undefined ? "" : toJson(raw, "raw");
+  const texts = [body ?? "", payload_json, meta_json, raw_json];
+  const chars = texts.reduce((sum, text) => sum + text.length, 0);
   // A character is at most three bytes of UTF-8 here, so only what is near the limit is counted exactly.
-  if (
-    chars * 3 > limits.eventBytes &&
-    Buffer.byteLength(`${payload_json}${meta_json}${body ?? ""}`) + rawChars > limits.eventBytes
-  ) {
+  const near = chars * 3 > limits.eventBytes;
+  if (near && texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) > limits.eventBytes) {
     throw new SignalboxError(
       "too_large",
       `an event may hold ${limits.eventBytes} bytes of body, payload, meta and raw`,
-      {
-        hint: "Put large data in a file and send its path.",
-      },
+      { hint: "Put large data in a file and send its path." },
     );
   }
   return { payload_json, meta_json };

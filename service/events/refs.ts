@@ -17,7 +17,8 @@ const toolNames =
 const toolPatterns = [
   new RegExp(`(?<![\\w.])(${toolNames})\\(`, "gi"),
   /\btool(?:[_ -]?call)?\s*[:=]\s*["'`]?([A-Za-z][\w.-]{0,99})/gi,
-  /<(?:tool|invoke)\s[^>]*?name="([A-Za-z][\w.-]{0,99})"/gi,
+  // Bounded, since text like `<tool <tool <tool` would otherwise be read to its end from each of them.
+  /<(?:tool|invoke)\s[^<>]{0,200}?name="([A-Za-z][\w.-]{0,99})"/gi,
 ];
 
 /** Names spoken to in the text (M11) or given by the caller: `@Name`, kept in lower case without the `@`. */

@@ -231,7 +231,7 @@ export function modelConformance(open: OpenStore): void {
     await fc.assert(
       fc.asyncProperty(
         fc.commands([push, push, claim, claim, settle, settle, settle, pass, redrive, purge, reopen], {
-          maxCommands: 80,
+          maxCommands: 50,
           size: "+1",
         }),
         async (commands) => {
@@ -248,7 +248,7 @@ export function modelConformance(open: OpenStore): void {
           }
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 }
