@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readEndpoint } from "./discover.ts";
-import { assertPrivateFolder, ensurePrivateFolder, resolvePaths } from "./paths.ts";
+import { assertPrivateFolder, resolvePaths } from "./paths.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -68,17 +68,10 @@ describe("resolvePaths", () => {
   });
 });
 
-describe("private folders", () => {
-  it("are made for their owner alone", () => {
-    const made = join(folder, "run");
-    ensurePrivateFolder(made);
-    expect(() => assertPrivateFolder(made)).not.toThrow();
-  });
-
-  it("are refused when others may write to them, since their socket would be sent the token", () => {
-    chmodSync(folder, 0o777);
-    expect(() => ensurePrivateFolder(folder)).toThrow(expect.objectContaining({ code: "forbidden" }));
-  });
+it("a socket's folder that others may write to is refused, since they would be sent the token", () => {
+  expect(() => assertPrivateFolder(folder)).not.toThrow();
+  chmodSync(folder, 0o777);
+  expect(() => assertPrivateFolder(folder)).toThrow(expect.objectContaining({ code: "forbidden" }));
 });
 
 describe("readEndpoint", () => {

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { homedir, tmpdir, userInfo } from "node:os";
 import { dirname, join, posix, resolve, win32 } from "node:path";
 import { SignalboxError } from "../contract/errors.ts";
@@ -55,7 +55,10 @@ export function resolvePaths(context: PathContext = {}): Paths {
   const folders = home === undefined ? userFolders(env, platform) : oneFolder(resolve(cwd, home));
   return {
     configFile: join(folders.config, "config.toml"),
-    workspaceConfigFile: findUpwards(cwd, join(".signalbox", "config.toml")),
+    // Only the service asks for it, and looking for it takes a while.
+    get workspaceConfigFile() {
+      return findUpwards(cwd, join(".signalbox", "config.toml"));
+    },
     databaseFile: join(folders.data, "signalbox.db"),
     socket:
       platform === "win32"
@@ -144,16 +147,9 @@ function findUpwards(from: string, relative: string): string | null {
 }
 
 /**
- * Makes sure that only this user can enter the folder: creates it with mode 0700.
- * @throws SignalboxError `forbidden` when it belongs to somebody else or others may write to it, since whoever
- * does could take the socket's place and be sent the token.
+ * Whoever can write to the socket's folder could take its place and be sent the token. A missing folder is safe.
+ * @throws SignalboxError `forbidden`
  */
-export function ensurePrivateFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  assertPrivateFolder(folder);
-}
-
-/** @throws SignalboxError `forbidden` as above. A folder that is missing is safe. */
 export function assertPrivateFolder(folder: string): void {
   if (process.platform === "win32") return;
   const stat = lstatSync(folder, { throwIfNoEntry: false });

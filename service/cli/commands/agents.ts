@@ -1,0 +1,133 @@
+import type { Command } from "commander";
+import type { Agent } from "../../contract/agents.ts";
+import type { JsonObject } from "../../contract/common.ts";
+import type { Context } from "../context.ts";
+import { statusPart } from "../event-view.ts";
+import { given } from "../given.ts";
+import { duration, jsonObject } from "../parse.ts";
+import { printTable } from "../table.ts";
+import { type Part, showAge, styled } from "../text.ts";
+
+export function register(program: Command, context: Context): void {
+  const agents = program.command("agents").description("agents and connectors that registered");
+  agents
+    .command("list", { isDefault: true })
+    .description("list agents")
+    .action(() => list(context));
+  agents
+    .command("show")
+    .description("show an agent with its commands")
+    .argument("<name>")
+    .action(async (name: string) => show(context, await (await context.client()).getAgent({ agent: name })));
+  agents
+    .command("remove")
+    .description("forget an agent")
+    .argument("<name>")
+    .action(async (name: string) => {
+      const reply = await (await context.client()).removeAgent({ agent: name });
+      context.out.result(reply, () => context.out.line(`${name} is forgotten`));
+    });
+  agents
+    .command("send")
+    .description("send a command to an agent")
+    .argument("<name>")
+    .argument("<command>")
+    .option("-p, --payload <json>", "a JSON object", jsonObject)
+    .option("--key <key>", "idempotency key: sending it again gives back the first effect")
+    .option("--expires-in <time>", "how long it waits for the agent", duration)
+    .action(
+      async (
+        name: string,
+        command: string,
+        options: { payload?: JsonObject; key?: string; expiresIn?: number },
+      ) => {
+        const { payload, key, expiresIn } = options;
+        const client = await context.client();
+        const fields = given({ payload, idempotency_key: key, expires_in_ms: expiresIn });
+        const effect = await client.sendCommand({ agent: name, command, source: "cli", ...fields });
+        context.out.result(effect, () => {
+          context.out.line(effect.id, "  ", statusPart(effect.state), `  ${effect.summary}`);
+        });
+      },
+    );
+
+  program
+    .command("connectors")
+    .description("list connectors and how they are")
+    .action(() => listConnectors(context));
+}
+
+const agentStatus = (agent: Agent): Part =>
+  agent.status === "online"
+    ? styled("green", "online")
+    : agent.status === "offline"
+      ? styled("red", "offline")
+      : agent.status;
+
+async function list({ client, out }: Context): Promise<void> {
+  const reply = await (await client()).listAgents();
+  out.result(reply, () =>
+    printTable(out, {
+      head: ["AGENT", "STATUS", "VERSION", "LAST BEAT", "EVENTS", "ERRORS", "OPEN", "COMMANDS"],
+      rows: reply.agents.map((agent) => [
+        agent.name,
+        agentStatus(agent),
+        agent.version,
+        showAge(agent.last_beat_ms),
+        String(agent.events_processed),
+        agent.errors > 0 ? styled("red", String(agent.errors)) : "0",
+        String(agent.open_commands),
+        agent.commands.map((command) => command.name).join(", "),
+      ]),
+      flexible: [0, 7],
+      empty: "No agent has registered yet. docs/agents.md shows how one is written.",
+    }),
+  );
+}
+
+function show({ out }: Context, agent: Agent): void {
+  out.result(agent, () => {
+    out.fields([
+      ["agent", styled("bold", agent.name)],
+      ["kind", agent.kind],
+      ["status", agentStatus(agent)],
+      ["version", agent.version],
+      ["registered", showAge(agent.registered_ms)],
+      ["last beat", showAge(agent.last_beat_ms)],
+      ["last event", showAge(agent.last_event_ms)],
+      ["events", String(agent.events_processed)],
+      ["errors", String(agent.errors)],
+      ["connections", String(agent.connections)],
+      ["open commands", String(agent.open_commands)],
+      ["capabilities", agent.capabilities.join(", ")],
+    ]);
+    if (agent.commands.length === 0) return;
+    out.line("");
+    printTable(out, {
+      head: ["COMMAND", "TITLE", "PARAMETERS"],
+      rows: agent.commands.map((command) => [
+        command.name,
+        command.title ?? "",
+        Object.keys((command.params?.properties as object | undefined) ?? {}).join(", "),
+      ]),
+      flexible: [1, 2],
+      empty: "",
+    });
+  });
+}
+
+async function listConnectors({ client, out }: Context): Promise<void> {
+  const { connectors } = await (await client()).getStatus();
+  out.result({ connectors }, () =>
+    printTable(out, {
+      head: ["CONNECTOR", "STATE", "LAST EVENT", "MESSAGE"],
+      rows: connectors.map((one) => [
+        one.title,
+        one.state === "ready" ? styled("green", one.state) : statusPart(one.state),
+        showAge(one.last_event_ms),
+        one.message ?? "",
+      ]),
+      empty: "There are no connectors.",
+    }),
+  );
+}

@@ -1,0 +1,110 @@
+import type { Command } from "commander";
+import type { Effect, EffectState } from "../../contract/effects.ts";
+import type { Context } from "../context.ts";
+import { statusPart } from "../event-view.ts";
+import { given } from "../given.ts";
+import { wholeNumber } from "../parse.ts";
+import { printTable } from "../table.ts";
+import { showAge, showTime, styled } from "../text.ts";
+
+const states = [
+  "proposed",
+  "waiting",
+  "approved",
+  "running",
+  "succeeded",
+  "failed",
+  "denied",
+  "expired",
+  "skipped",
+  "unknown",
+];
+
+interface ListOptions {
+  state?: EffectState;
+  target?: string;
+  workflow?: string;
+  event?: string;
+  limit: number;
+  before?: string;
+}
+
+export function register(program: Command, context: Context): void {
+  const effects = program
+    .command("effects")
+    .description("acts on the outside world: what, why, what came of it");
+  const list = effects.command("list", { isDefault: true }).description("list effects, newest first");
+  list
+    .addOption(list.createOption("--state <state>", "in this state").choices(states))
+    .option("--target <agent>", "for this agent")
+    .option("--workflow <name>", "of this workflow")
+    .option("--event <id>", "because of this event")
+    .option("-n, --limit <count>", "at most so many", wholeNumber, 50)
+    .option("--before <id>", "the page after the one that named this id")
+    .action((options: ListOptions) => printList(context, options));
+  effects
+    .command("show")
+    .description("show an effect")
+    .argument("<id>")
+    .action(async (id: string) => show(context, await (await context.client()).getEffect({ effect_id: id })));
+  effects
+    .command("retry")
+    .description("try a failed, expired or unknown effect once more")
+    .argument("<id>")
+    .action(async (id: string) =>
+      show(context, await (await context.client()).retryEffect({ effect_id: id })),
+    );
+  effects
+    .command("skip")
+    .description("end an open effect without doing it")
+    .argument("<id>")
+    .action(async (id: string) =>
+      show(context, await (await context.client()).skipEffect({ effect_id: id })),
+    );
+}
+
+async function printList({ client, out }: Context, options: ListOptions): Promise<void> {
+  const { state, target, workflow, event, limit, before } = options;
+  const query = { limit, ...given({ state, target, workflow, event_id: event, before }) };
+  const page = await (await client()).listEffects(query);
+  out.result(page, () => {
+    printTable(out, {
+      head: ["TIME", "ID", "STATE", "TARGET", "FROM", "SUMMARY"],
+      rows: page.effects.map((effect) => [
+        styled("dim", showTime(effect.created_ms)),
+        effect.id,
+        statusPart(effect.state),
+        effect.target,
+        effect.cause.line ?? effect.cause.source,
+        effect.error ?? effect.summary,
+      ]),
+      flexible: [3, 4, 5],
+      empty: "No effects yet.",
+    });
+    if (page.next !== null) out.remark(`There is more: --before ${page.next}`);
+  });
+}
+
+function show({ out }: Context, effect: Effect): void {
+  const { cause } = effect;
+  out.result(effect, () => {
+    out.fields([
+      ["id", styled("bold", effect.id)],
+      ["state", statusPart(effect.state)],
+      ["summary", effect.summary],
+      ["what", `${effect.kind} ${effect.action} → ${effect.target}`],
+      ["payload", JSON.stringify(effect.payload)],
+      ["sha256", effect.sha256],
+      ["from", [cause.source, cause.line].filter((part) => part !== null).join(" at ")],
+      ["event", cause.event_id],
+      ["run", cause.run_id],
+      ["policy", `${effect.policy.decision} (${effect.policy.rule})`],
+      ["attempts", String(effect.attempts)],
+      ["created", showAge(effect.created_ms)],
+      ["expires", effect.expires_ms === null ? null : showAge(effect.expires_ms)],
+      ["result", effect.result === null ? null : JSON.stringify(effect.result)],
+      ["error", effect.error === null ? null : styled("red", effect.error)],
+      ["told by", effect.result_event_id],
+    ]);
+  });
+}

@@ -1,0 +1,210 @@
+import type { Command } from "commander";
+import type { Client } from "../../client/call.ts";
+import type { Json, JsonObject } from "../../contract/common.ts";
+import type { Output as Reply } from "../../contract/routes.ts";
+import type { Context } from "../context.ts";
+import { printEvent, statusPart } from "../event-view.ts";
+import { given } from "../given.ts";
+import { readAll } from "../input.ts";
+import { duration, json, jsonObject, wholeNumber } from "../parse.ts";
+import { showAge, styled } from "../text.ts";
+import { UsageError } from "../usage.ts";
+
+/** The longest one request may wait; for more it is asked again. */
+const LONGEST_WAIT_MS = 600_000;
+
+interface PullOptions {
+  claim?: boolean;
+  agent?: string;
+  /** True without a number: as long as it takes. */
+  wait?: number | true;
+  limit: number;
+  lease?: number;
+}
+
+export function register(program: Command, context: Context): void {
+  program
+    .command("pull")
+    .description("look at the oldest waiting events of a topic, or claim them")
+    .argument("<topic>")
+    .option("-c, --claim", "take them under a lease, so that nobody else gets them")
+    .option("-a, --agent <name>", "who claims; default SIGNALBOX_AGENT or OC_AGENT_ID")
+    .option(
+      "-w, --wait [seconds]",
+      "wait for one where there is none; without a number as long as it takes",
+      duration,
+    )
+    .option("-n, --limit <count>", "at most so many", wholeNumber, 1)
+    .option("--lease <time>", "how long they are yours; default as the topic says (10m)", duration)
+    .action((topic: string, options: PullOptions) =>
+      options.claim ? claim(context, topic, options) : peek(context, topic, options),
+    );
+
+  settling(program, context);
+}
+
+async function claim(context: Context, topic: string, options: PullOptions): Promise<void> {
+  const { out } = context;
+  const agent = context.agent(options.agent);
+  if (agent === undefined) throw new UsageError("Who claims?", "Give --agent @name, or set SIGNALBOX_AGENT.");
+  const client = await context.client();
+  const deadline = waitDeadline(options.wait);
+  let reply: Reply<"claimEvents">;
+  do {
+    reply = await client.claimEvents({
+      topic,
+      agent,
+      limit: options.limit,
+      wait_ms: Math.max(0, Math.min(deadline - Date.now(), LONGEST_WAIT_MS)),
+      ...(options.lease === undefined ? {} : { lease_ms: options.lease }),
+    });
+  } while (reply.claimed.length === 0 && Date.now() < deadline);
+  out.result(reply, () => {
+    if (reply.claimed.length === 0) out.remark(`Nothing is waiting in ${topic}.`);
+    reply.claimed.forEach((one, index) => {
+      if (index > 0) out.line("");
+      if (one.prompt !== null) out.line(styled("cyan", one.prompt), "\n");
+      printEvent(out, one.event);
+      out.line(
+        styled("dim", `\nattempt ${one.attempt}, yours until ${new Date(one.lease_until_ms).toISOString()}`),
+      );
+    });
+  });
+}
+
+async function peek(context: Context, topic: string, options: PullOptions): Promise<void> {
+  const { out } = context;
+  const client = await context.client();
+  const reply = await peekOrWait(client, topic, options);
+  out.result(reply, () => {
+    if (reply.events.length === 0) out.remark(`Nothing is waiting in ${topic}.`);
+    else if (reply.prompt !== null) out.line(styled("cyan", reply.prompt), "\n");
+    reply.events.forEach((event, index) => {
+      if (index > 0) out.line("");
+      printEvent(out, event);
+    });
+  });
+}
+
+/** Follows the topic from before the first look, so that nothing falls between the two. */
+async function peekOrWait(client: Client, topic: string, options: PullOptions): Promise<Reply<"peekEvents">> {
+  const look = () => client.peekEvents({ topic, limit: options.limit });
+  if (options.wait === undefined) return await look();
+  const { last_seq } = await client.getStatus();
+  const first = await look();
+  const remaining = waitDeadline(options.wait) - Date.now();
+  if (first.events.length > 0 || remaining <= 0) return first;
+  const signal = AbortSignal.timeout(Math.min(remaining, 2 ** 31 - 1));
+  for await (const _ of client.streamEvents({ topic, after: last_seq }, { signal })) {
+    const reply = await look();
+    if (reply.events.length > 0) return reply;
+  }
+  return await look();
+}
+
+function waitDeadline(wait: number | true | undefined): number {
+  if (wait === undefined) return 0;
+  return wait === true ? Number.POSITIVE_INFINITY : Date.now() + wait;
+}
+
+interface SettleOptions {
+  agent?: string;
+  claimToken?: string;
+  lease?: number;
+  result?: Json;
+  error?: string;
+  retryIn?: number;
+  retry?: boolean;
+}
+
+/** What ends or prolongs a claim. */
+function settling(program: Command, context: Context): void {
+  const settle = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .argument("<id>", "event")
+      .option("-a, --agent <name>", "who holds it; default SIGNALBOX_AGENT or OC_AGENT_ID")
+      .option("--claim-token <lease>", "the lease that claiming it gave, as proof");
+  const holder = (options: SettleOptions) =>
+    given({ agent: context.agent(options.agent), lease: options.claimToken });
+
+  settle("extend", "keep a claimed event for longer")
+    .option("--lease <time>", "from now on; default as the topic says", duration)
+    .action(async (id: string, options: SettleOptions) => {
+      const client = await context.client();
+      const input = { event_id: id, ...holder(options), ...given({ lease_ms: options.lease }) };
+      printSettled(context, await client.extendClaim(input));
+    });
+  settle("complete", "finish a claimed event without an answer")
+    .option("--result <json>", "what came of it", json)
+    .action(async (id: string, options: SettleOptions) => {
+      const client = await context.client();
+      const input = { event_id: id, ...holder(options), ...given({ result: options.result }) };
+      printSettled(context, await client.completeClaim(input));
+    });
+  settle("fail", "say that a claimed event failed; it comes again unless its attempts are used up")
+    .option("-e, --error <text>", "what went wrong")
+    .option("--retry-in <time>", "come again after this time", duration)
+    .option("--no-retry", "do not come again")
+    .action(async (id: string, options: SettleOptions) => {
+      const client = await context.client();
+      const { error, retryIn, retry } = options;
+      const input = { event_id: id, ...holder(options), ...given({ error, retry_in_ms: retryIn, retry }) };
+      printSettled(context, await client.failClaim(input));
+    });
+  settle("release", "give a claimed event back unharmed").action(
+    async (id: string, options: SettleOptions) => {
+      const client = await context.client();
+      printSettled(context, await client.releaseClaim({ event_id: id, ...holder(options) }));
+    },
+  );
+  replying(settle("reply", "answer an event and finish it"), context, holder);
+}
+
+interface ReplyOptions extends SettleOptions {
+  status: "success" | "completed" | "failed" | "failure";
+  body?: string;
+  payload?: JsonObject;
+  meta?: JsonObject;
+  topic?: string;
+}
+
+function replying(command: Command, context: Context, holder: (options: SettleOptions) => object): void {
+  const statuses = ["success", "completed", "failed", "failure"];
+  command
+    .addOption(
+      command.createOption("-s, --status <status>", "how it went").choices(statuses).default("success"),
+    )
+    .option("-b, --body <text>", "the answer; - reads standard input")
+    .option("-p, --payload <json>", "data, a JSON object", jsonObject)
+    .option("-m, --meta <json>", "metadata, a JSON object", jsonObject)
+    .option("--topic <topic>", "queue that the answer can be claimed from")
+    .action(async (id: string, options: ReplyOptions) => {
+      const { io, out } = context;
+      const isPiped = options.body === undefined && options.payload === undefined && io.hasPipedInput();
+      const body = options.body === "-" || isPiped ? await readAll(io) : options.body;
+      const { status, payload, meta, topic } = options;
+      const client = await context.client();
+      const reply = await client.reply({
+        event_id: id,
+        status,
+        ...holder(options),
+        ...given({ body, payload, meta, topic }),
+      });
+      out.result(reply, () => out.line(reply.reply_id, "  ", id, " is ", statusPart(reply.status)));
+    });
+}
+
+function printSettled({ out }: Context, settled: Reply<"extendClaim">): void {
+  const { delivery } = settled;
+  out.result(settled, () => {
+    const until = delivery.lease_until_ms ?? delivery.not_before_ms;
+    out.line(
+      settled.event_id,
+      " is ",
+      statusPart(delivery.status),
+      until === null ? "" : `, ${showAge(until)}`,
+    );
+  });
+}

@@ -1,0 +1,48 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Io } from "./output.ts";
+import { UsageError } from "./usage.ts";
+
+/** All of standard input. */
+export async function readAll(io: Io): Promise<string> {
+  let text = "";
+  for await (const piece of io.stdin.setEncoding("utf8")) text += piece;
+  return text;
+}
+
+/** The text of a file, or of standard input for `-`. */
+export async function readInput(io: Io, file: string): Promise<string> {
+  if (file === "-") return await readAll(io);
+  try {
+    return readFileSync(resolve(io.cwd, file), "utf8");
+  } catch (error) {
+    throw new UsageError(
+      `${file} can't be read: ${(error as Error).message}`,
+      "Check the path, or use - for standard input.",
+    );
+  }
+}
+
+/** Each line that is not empty, with its number, without holding the whole file. */
+export async function* readLines(io: Io, file: string): AsyncGenerator<{ line: number; text: string }> {
+  const { createReadStream } = await import("node:fs");
+  const stream = file === "-" ? io.stdin : createReadStream(resolve(io.cwd, file));
+  let line = 0;
+  let rest = "";
+  try {
+    for await (const piece of stream.setEncoding("utf8")) {
+      const texts = (rest + piece).split("\n");
+      rest = texts.pop() ?? "";
+      for (const text of texts) {
+        line += 1;
+        if (text.trim() !== "") yield { line, text };
+      }
+    }
+  } catch (error) {
+    throw new UsageError(
+      `${file} can't be read: ${(error as Error).message}`,
+      "Check the path, or use - for standard input.",
+    );
+  }
+  if (rest.trim() !== "") yield { line: line + 1, text: rest };
+}

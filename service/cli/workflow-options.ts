@@ -1,0 +1,26 @@
+import type { JsonObject } from "../contract/common.ts";
+import type { RunStatus } from "../contract/workflows.ts";
+
+export interface RunsOptions {
+  workflow?: string;
+  status?: RunStatus;
+  event?: string;
+  limit: number;
+  before?: string;
+}
+export interface TestOptions {
+  event: string;
+  result?: string[];
+}
+export interface RunOptions {
+  event?: string;
+  payload?: JsonObject;
+  body?: string;
+  type?: string;
+  wait?: number | boolean;
+}
+export interface LogOptions {
+  follow?: boolean;
+  level: "debug" | "info" | "warn" | "error";
+  limit: number;
+}
