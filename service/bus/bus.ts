@@ -19,7 +19,7 @@ export interface Consumer extends Closeable {
   /** Stops handing out; what is out may finish. */
   pause(): void;
   resume(): void;
-  /** Waits until what is out is done, saves the cursor and leaves. */
+  /** Waits until the handlers under way have settled, saves the cursor and leaves. */
   close(): Promise<void>;
 }
 
@@ -34,7 +34,8 @@ export interface Subscription {
 export interface Bus extends Closeable {
   /**
    * Gives each event to `handler` in log order, at least once: a promise that resolves is the acknowledgement, one
-   * that rejects brings the event again after a pause. Up to `maxInFlight` are started without waiting.
+   * that rejects brings the event again after a pause. Up to `maxInFlight` are started without waiting, so with more
+   * than one an event that comes again comes after later ones. A name can be consumed once at a time.
    */
   consume(config: ConsumerConfig, handler: (event: Event) => Promise<void>): Promise<Consumer>;
   /** Live events from now on, not durable. Returns how to stop. */

@@ -23,32 +23,34 @@ interface BusOptions {
 /** The embedded bus: the event log itself, with a wake-up after each commit in place of polling. */
 export function openSqliteBus({ store, clock, log }: BusOptions): Bus {
   const subscriptions = new Set<Subscription>();
-  const consumers = new Set<LogConsumer>();
+  const consumers = new Map<string, LogConsumer>();
   let lastSeq = store.lastSeq();
   const stop = store.onCommitted(({ events }) => {
     if (events.length === 0) return;
     const before = lastSeq;
     lastSeq = events.at(-1)?.seq ?? lastSeq;
-    for (const consumer of consumers) consumer.offer(before, events);
-    for (const subscription of subscriptions) {
-      for (const event of events) if (subscription.wants(event)) subscription.onEvent(event);
-    }
+    for (const consumer of consumers.values()) consumer.offer(before, events);
+    for (const subscription of subscriptions) tell(subscription, events, log);
   });
   return {
     async consume(config, handler) {
-      const cursor = (await store.readCursor(config.name)) ?? (config.from === "now" ? store.lastSeq() : 0);
-      await store.saveCursor(config.name, cursor, clock.nowMs());
+      const { name } = config;
+      if (consumers.has(name)) throw new Error(`the consumer ${name} is there already`);
       const consumer = new LogConsumer({
         store,
         clock,
         log,
         config,
         handler,
-        cursor,
-        leave: () => consumers.delete(consumer),
+        leave: () => void consumers.delete(name),
       });
-      consumers.add(consumer);
-      consumer.pump();
+      consumers.set(name, consumer);
+      try {
+        await consumer.start();
+      } catch (error) {
+        consumers.delete(name);
+        throw error;
+      }
       return consumer;
     },
     subscribe(subscription) {
@@ -57,16 +59,24 @@ export function openSqliteBus({ store, clock, log }: BusOptions): Bus {
     },
     async close() {
       stop();
-      await Promise.all([...consumers].map((consumer) => consumer.close()));
+      await Promise.all([...consumers.values()].map((consumer) => consumer.close()));
       subscriptions.clear();
     },
   };
 }
 
+function tell(subscription: Subscription, events: Event[], log: Logger): void {
+  try {
+    for (const event of events) if (subscription.wants(event)) subscription.onEvent(event);
+  } catch (error) {
+    // It runs inside the commit of somebody else, who must not suffer for it.
+    log.error({ err: error }, "a live subscriber failed");
+  }
+}
+
 interface ConsumerParts extends BusOptions {
   config: ConsumerConfig;
   handler(event: Event): Promise<void>;
-  cursor: number;
   leave(): void;
 }
 
@@ -74,22 +84,36 @@ class LogConsumer implements Consumer {
   readonly name: string;
   readonly #parts: ConsumerParts;
   /** Everything up to here was looked at: wanted events are in the buffer or out, the others are done with. */
-  #readSeq: number;
-  #saved: number;
+  #readSeq = 0;
+  #saved = 0;
   #buffer: Event[] = [];
-  /** Out, not acknowledged; in log order, as a Map keeps its order. */
+  /** Handed out, not acknowledged; in log order, as a Map keeps its order. */
   readonly #out = new Map<number, Event>();
+  /** Those of them that were rejected and wait for their pause to end, by `seq`. */
+  readonly #pauses = new Map<number, () => void>();
+  /** Those whose pause is over. */
+  #again: { event: Event; attempt: number }[] = [];
+  /** Handlers that have not settled. */
+  #working = 0;
   #reading = false;
-  #paused = false;
+  /** Until it has begun, and when it was asked to. */
+  #paused = true;
   #closing: Promise<void> | undefined;
   #cancelSave: (() => void) | undefined;
-  #onDrained: (() => void) | undefined;
+  #onIdle: (() => void) | undefined;
 
   constructor(parts: ConsumerParts) {
     this.#parts = parts;
     this.name = parts.config.name;
-    this.#readSeq = parts.cursor;
-    this.#saved = parts.cursor;
+  }
+
+  async start(): Promise<void> {
+    const { store, clock, config } = this.#parts;
+    const cursor = (await store.readCursor(this.name)) ?? (config.from === "now" ? store.lastSeq() : 0);
+    this.#readSeq = cursor;
+    this.#saved = cursor;
+    await store.saveCursor(this.name, cursor, clock.nowMs());
+    this.resume();
   }
 
   get cursor(): number {
@@ -100,6 +124,7 @@ class LogConsumer implements Consumer {
 
   /** Takes just committed events from memory, if it had read everything before them. */
   offer(before: number, events: Event[]): void {
+    if (this.#paused || this.#closing) return;
     const upToDate = this.#readSeq >= before && !this.#reading && this.#buffer.length < BUFFER;
     if (upToDate) this.#accept(events);
     this.pump();
@@ -120,48 +145,63 @@ class LogConsumer implements Consumer {
   }
 
   pump(): void {
-    while (!this.#paused && !this.#closing && this.#out.size < this.#parts.config.maxInFlight) {
+    if (this.#paused || this.#closing) return;
+    for (const { event, attempt } of this.#again.splice(0)) this.#hand(event, attempt);
+    while (this.#out.size < this.#parts.config.maxInFlight) {
       const event = this.#buffer.shift();
       if (!event) break;
       this.#out.set(event.seq, event);
-      void this.#hand(event, 1);
+      this.#hand(event, 1);
     }
     if (this.#buffer.length === 0 && this.#readSeq < this.#parts.store.lastSeq()) void this.#read();
     this.#scheduleSave();
   }
 
-  async #hand(event: Event, attempt: number): Promise<void> {
-    try {
-      await this.#parts.handler(event);
-    } catch (error) {
-      const pauseMs = backoffMs(attempt, RETRY_BASE_MS, RETRY_MAX_MS);
-      this.#parts.log.warn(
-        { err: error, consumer: this.name, event_id: event.id, attempt, pauseMs },
-        "an event was not taken; it comes again",
-      );
-      if (this.#closing) return this.#settle(event, false);
-      this.#parts.clock.after(pauseMs, () => void this.#hand(event, attempt + 1));
-      return;
-    }
-    this.#settle(event, true);
+  #hand(event: Event, attempt: number): void {
+    this.#working += 1;
+    // A handler that throws before its first await rejects as well.
+    const work = (async () => this.#parts.handler(event))();
+    work
+      .then(
+        () => this.#out.delete(event.seq),
+        (error: unknown) => this.#comeAgain(event, attempt, error),
+      )
+      .finally(() => {
+        this.#working -= 1;
+        if (this.#working === 0) this.#onIdle?.();
+        this.pump();
+      });
   }
 
-  #settle(event: Event, acknowledged: boolean): void {
-    if (acknowledged) this.#out.delete(event.seq);
-    if (this.#out.size === 0) this.#onDrained?.();
-    this.pump();
+  #comeAgain(event: Event, attempt: number, error: unknown): void {
+    if (this.#closing) return;
+    const pauseMs = backoffMs(attempt, RETRY_BASE_MS, RETRY_MAX_MS);
+    this.#parts.log.warn(
+      { err: error, consumer: this.name, event_id: event.id, attempt, pauseMs },
+      "an event was not taken; it comes again",
+    );
+    const cancel = this.#parts.clock.after(pauseMs, () => {
+      this.#pauses.delete(event.seq);
+      this.#again.push({ event, attempt: attempt + 1 });
+      this.pump();
+    });
+    this.#pauses.set(event.seq, cancel);
   }
 
   async #read(): Promise<void> {
-    if (this.#reading || this.#paused || this.#closing) return;
+    if (this.#reading) return;
     this.#reading = true;
+    const { store, clock, log } = this.#parts;
     try {
-      const events = await this.#parts.store.readLog(this.#readSeq, PAGE);
-      if (events.length > 0) this.#accept(events);
-      else this.#readSeq = Math.max(this.#readSeq, this.#parts.store.lastSeq());
+      const last = store.lastSeq();
+      const events = await store.readLog(this.#readSeq, PAGE);
+      this.#accept(events);
+      // The newest may have been cleaned up.
+      if (events.length === 0) this.#readSeq = Math.max(this.#readSeq, last);
     } catch (error) {
-      this.#parts.log.warn({ err: error, consumer: this.name }, "the log could not be read; trying again");
-      this.#parts.clock.after(RETRY_BASE_MS, () => this.pump());
+      if (this.#closing) return;
+      log.warn({ err: error, consumer: this.name }, "the log could not be read; trying again");
+      clock.after(RETRY_BASE_MS, () => this.pump());
       return;
     } finally {
       this.#reading = false;
@@ -178,7 +218,7 @@ class LogConsumer implements Consumer {
   }
 
   #scheduleSave(): void {
-    if (this.#cancelSave || this.#closing || this.cursor === this.#saved) return;
+    if (this.#cancelSave || this.cursor === this.#saved) return;
     this.#cancelSave = this.#parts.clock.after(SAVE_AFTER_MS, () => {
       this.#cancelSave = undefined;
       this.#save().catch((error: unknown) =>
@@ -194,14 +234,16 @@ class LogConsumer implements Consumer {
     this.#saved = cursor;
   }
 
+  /** What waits for another try comes after the next start. */
   async #finish(): Promise<void> {
+    for (const cancel of this.#pauses.values()) cancel();
     this.#cancelSave?.();
-    this.#parts.leave();
-    if (this.#out.size > 0) {
+    if (this.#working > 0) {
       await new Promise<void>((resolve) => {
-        this.#onDrained = resolve;
+        this.#onIdle = resolve;
       });
     }
+    this.#parts.leave();
     await this.#save();
   }
 }
