@@ -5,15 +5,24 @@ import type { RunOutcome } from "./host.ts";
 const HANG = 'string.find(string.rep("a", 100000), string.rep("a-", 30) .. "b")';
 const handler = (body: string) => `sekia.on("x", function(event)\n${body}\nend)`;
 const QUICK = handler("return 1");
+const COUNTER = 'local n = 0 sekia.on("x", function() n = n + 1 return n end)';
 
-/** Runs `body` in one thread with another workflow, which must go on working afterwards. */
-async function attempt(body: string, limits: Parameters<typeof testHost>[0]): Promise<RunOutcome> {
+/**
+ * Runs `body` in one thread with another workflow, which must go on working afterwards. `isAlive` tells whether
+ * that thread, and with it the other's global, is still the same.
+ */
+async function attempt(
+  body: string,
+  limits: Parameters<typeof testHost>[0],
+): Promise<{ outcome: RunOutcome; isAlive: boolean }> {
   const host = testHost(limits);
-  await host.load(source("good", QUICK));
+  await host.load(source("good", COUNTER));
   await host.load(source("bad", handler(body)));
-  const outcome = await host.run(request("bad"));
   expect(done(await host.run(request("good"))).output).toBe(1);
-  return outcome;
+  const outcome = await host.run(request("bad"));
+  const count = done(await host.run(request("good"))).output;
+  expect([1, 2]).toContain(count);
+  return { outcome, isAlive: count === 2 };
 }
 
 describe("handlers that never end", () => {
@@ -27,9 +36,12 @@ describe("handlers that never end", () => {
     "for _ in function() return 1 end do end",
     "local s = 'x' while true do s:upper():lower() end",
     "while true do pcall(error, {}) end",
+    'pcall(error, "x") while true do end',
+    'xpcall(error, print, "x") while true do end',
     "error(setmetatable({}, { __tostring = function() while true do end end }))\n",
   ])("B3 B14 %s is stopped, or ends with its error", async (body) => {
-    const outcome = await attempt(body, { handlerTimeoutMs: 100 });
+    const { outcome, isAlive } = await attempt(body, { handlerTimeoutMs: 100 });
+    expect(isAlive).toBe(true);
     if (body.endsWith("\n")) expect(outcome).toMatchObject({ kind: "failed" });
     else
       expect(outcome).toMatchObject({
@@ -43,7 +55,8 @@ describe("handlers that never end", () => {
     "table.sort({ 3, 2, 1 }, function() while true do end end)",
     'string.gsub("abc", "%w", function() while true do pcall(function() while true do end end) end end)',
   ])("B14 %s is stopped after the time for what can't be interrupted", async (body) => {
-    const outcome = await attempt(body, { stallMs: 200 });
+    const { outcome, isAlive } = await attempt(body, { stallMs: 200 });
+    expect(isAlive).toBe(true);
     expect(outcome).toMatchObject({
       kind: "stopped",
       reason: "timeout",
@@ -56,7 +69,8 @@ describe("handlers that never end", () => {
     `pcall(string.find, string.rep("a", 100000), string.rep("a-", 30) .. "b")`,
     "table.move({}, 1, 2^31 - 3, 2)",
   ])("B14 one call that never comes back is ended from outside: %s", async (body) => {
-    const outcome = await attempt(body, { stallMs: 200 });
+    const { outcome, isAlive } = await attempt(body, { stallMs: 200 });
+    expect(isAlive).toBe(false);
     expect(outcome).toMatchObject({
       kind: "stopped",
       reason: "timeout",
@@ -65,7 +79,8 @@ describe("handlers that never end", () => {
   });
 
   it("B3 the handler's own timeout holds inside one call, too", async () => {
-    const outcome = await attempt(HANG, { handlerTimeoutMs: 200 });
+    const { outcome, isAlive } = await attempt(HANG, { handlerTimeoutMs: 200 });
+    expect(isAlive).toBe(false);
     expect(outcome).toMatchObject({
       kind: "stopped",
       reason: "timeout",
@@ -106,7 +121,8 @@ describe("handlers that take memory", () => {
     'local t = {} while true do pcall(function() t[#t + 1] = { string.rep("x", 100000) .. #t } end) end',
     'string.gsub(string.rep("x", 1000000), "x", string.rep("y", 1000000))',
   ])("B14 %s ends with its worker, and the service lives on", async (body) => {
-    const outcome = await attempt(body, { memoryMb: 96 });
+    const { outcome, isAlive } = await attempt(body, { memoryMb: 96 });
+    expect(isAlive).toBe(false);
     expect(outcome).toMatchObject({ kind: "stopped", reason: "memory" });
   });
 
@@ -116,7 +132,8 @@ describe("handlers that take memory", () => {
     ["local function f() return 1 + f() end f()", "stack overflow"],
     ["return { table.unpack({}, 1, 1e7) }", "too many results to unpack"],
   ])("B14 %s is an error before it hurts", async (body, message) => {
-    const outcome = await attempt(body, { memoryMb: 256 });
+    const { outcome, isAlive } = await attempt(body, { memoryMb: 256 });
+    expect(isAlive).toBe(true);
     expect(outcome).toMatchObject({ kind: "failed", error: { message: expect.stringContaining(message) } });
   });
 });

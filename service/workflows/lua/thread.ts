@@ -33,7 +33,7 @@ export interface ThreadOptions {
 /** Heap beyond `memoryMb` for the code itself and what waits there for the collector. */
 const SPARE_HEAP_MB = 64;
 /** Time for the worker to notice by itself, which is gentler. */
-const TIMEOUT_MARGIN_MS = 100;
+const TIMEOUT_MARGIN_MS = 1_000;
 let lastJob = 0;
 
 /**
