@@ -88,8 +88,18 @@ export function dueMethods(context: SqliteContext, sweep: Sweep): Pick<Store, "p
     "SELECT min(expires_ms) FROM effects WHERE state IN ('approved', 'waiting') AND expires_ms IS NOT NULL",
     "SELECT min(not_before_ms) FROM effects WHERE state = 'approved' AND not_before_ms IS NOT NULL",
   ].map((sql) => db.prepare<[], number | null>(sql).pluck());
+  // Its time is taken off, or it would stay the next thing due until somebody carries it out.
+  const ready = db
+    .prepare<[number], string>(
+      "UPDATE effects SET not_before_ms = NULL WHERE state = 'approved' AND not_before_ms <= ? RETURNING target",
+    )
+    .pluck();
+  const free = (now_ms: number, changes: Changes) => {
+    for (const target of ready.all(now_ms)) changes.targets.add(target);
+  };
   return {
     async promoteDue(now_ms) {
+      await committer.write((changes) => free(now_ms, changes));
       while (await committer.write((changes) => sweep.run(now_ms, changes)));
     },
     nextDue: () => smallest([delivery(), ...effects.map((one) => one.get() ?? null)]),
