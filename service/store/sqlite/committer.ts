@@ -28,13 +28,13 @@ interface CommitterOptions {
   memory: Rewindable;
   /** Writes that may wait; more are refused as `busy`. */
   maxPending: number;
+  /** How long another program may hold the file before writes are refused as `busy`. */
+  busyMs: number;
 }
 
 /** A transaction takes no further writes after so many, or after so long. */
 const GROUP = 1_000;
 const GROUP_MS = 20;
-/** How long a foreign writer may hold the file before writes are refused. */
-const BUSY_MS = 10_000;
 const BUSY_STEP_MS = 25;
 
 /**
@@ -121,7 +121,7 @@ export class Committer {
       const now = performance.now();
       this.#busySince ??= now;
       const code = (error as { code?: string }).code ?? "";
-      if (code.startsWith("SQLITE_BUSY") && now - this.#busySince < BUSY_MS) {
+      if (code.startsWith("SQLITE_BUSY") && now - this.#busySince < this.#options.busyMs) {
         setTimeout(() => this.#schedule(), BUSY_STEP_MS);
         return false;
       }

@@ -26,6 +26,8 @@ import { workflowMethods } from "./workflows.ts";
 export interface SqliteStoreOptions extends OpenOptions {
   /** Writes that may wait for a commit; more are refused as `busy`. */
   maxPending: number;
+  /** How long another program may hold the file before writes are refused as `busy`. Default: 10 s. */
+  busyMs?: number;
   clock: Clock;
   topicDefaults: TopicDefaults;
   subjectMatches(pattern: string, subject: string): boolean;
@@ -36,14 +38,14 @@ export interface SqliteStoreOptions extends OpenOptions {
 
 /** The embedded store: one SQLite file, written by this process alone. @throws as `openDatabase` */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { file, clock, maxPending, subjectMatches } = options;
+  const { file, clock, maxPending, busyMs = 10_000, subjectMatches } = options;
   const db = openDatabase(options);
   try {
     db.function("subject_matches", { deterministic: true }, (pattern, subject) =>
       Number(subjectMatches(String(pattern), String(subject))),
     );
     const memory = new Memory();
-    const committer = new Committer({ db, file, memory, maxPending });
+    const committer = new Committer({ db, file, memory, maxPending, busyMs });
     const context: SqliteContext = { db, file, committer, memory, nowMs: () => clock.nowMs() };
     restore(context);
     return guarded(assemble(context, options), file, () => db.open);

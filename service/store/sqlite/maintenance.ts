@@ -1,11 +1,14 @@
 import { chmodSync, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import Database from "better-sqlite3";
 import type { EffectState } from "../../contract/effects.ts";
+import { SignalboxError } from "../../contract/errors.ts";
 import type { Finding } from "../../contract/system.ts";
 import type { Store, StoreTotals } from "../store.ts";
 import type { SqliteContext } from "./context.ts";
+import { storageError } from "./errors.ts";
 
 type MaintenanceMethods = Pick<Store, "totals" | "backup" | "check">;
 
@@ -14,6 +17,11 @@ export function maintenanceMethods(context: SqliteContext): MaintenanceMethods {
   return {
     totals: createTotals(context),
     async backup(target) {
+      if (!existsSync(dirname(target))) {
+        throw new SignalboxError("storage_failed", `${dirname(target)} does not exist`, {
+          hint: "Make the folder for the backup first.",
+        });
+      }
       // Whoever finds the target finds it whole.
       const partial = `${target}.partial`;
       try {
@@ -22,6 +30,8 @@ export function maintenanceMethods(context: SqliteContext): MaintenanceMethods {
         const events = countEvents(partial);
         renameSync(partial, target);
         return { bytes: statSync(target).size, events };
+      } catch (error) {
+        throw storageError(error, target);
       } finally {
         for (const rest of ["", "-wal", "-shm", "-journal"]) rmSync(`${partial}${rest}`, { force: true });
       }
