@@ -276,7 +276,7 @@ export interface Store extends Closeable {
   proposeEffects(drafts: EffectDraft[]): Promise<EffectRow[]>;
   getEffect(id: string): Promise<EffectRow | null>;
   listEffects(query: EffectQuery): Promise<EffectRow[]>;
-  /** Takes approved effects of a target whose time has come, oldest first. */
+  /** Takes approved effects of a target whose time has come, in the order they were asked for. */
   claimEffects(request: {
     target: string;
     by: string;

@@ -62,8 +62,8 @@ export function effectMethods(context: SqliteContext, append: AppendOne, propose
   const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
   const take = db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
     `UPDATE effects SET state = 'running', claimed_by = ?, lease = ?, lease_until_ms = ?, attempts = attempts + 1, updated_ms = ?, not_before_ms = NULL
-     WHERE id IN (SELECT id FROM effects WHERE target = ? AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
-       AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY id LIMIT ?)
+     WHERE seq IN (SELECT seq FROM effects WHERE target = ? AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
+       AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY seq LIMIT ?)
      RETURNING *`,
   );
   const extend = db.prepare(
@@ -112,7 +112,7 @@ export function effectMethods(context: SqliteContext, append: AppendOne, propose
         const rows = take.all(by, newId("lea"), until, now_ms, target, now_ms, now_ms, limit);
         if (rows.length > 0) changes.dueAt(until);
         for (const row of rows) changes.changed.push(row.id);
-        return rows.map(toEffect).sort((a, b) => (a.id < b.id ? -1 : 1));
+        return rows.sort((a, b) => a.seq - b.seq).map(toEffect);
       }),
     changeEffect: (id, request) => committer.write((changes) => change(id, request, changes)),
     extendEffects: (ids, by, lease_until_ms) =>

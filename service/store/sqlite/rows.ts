@@ -122,6 +122,8 @@ export function toAgent(row: AgentSql): AgentRow {
 }
 
 export interface EffectSql extends Omit<EffectRow, "payload" | "cause" | "policy" | "result"> {
+  /** Order of insertion. */
+  seq: number;
   payload: string;
   event_id: string | null;
   run_id: string | null;
@@ -136,6 +138,7 @@ export interface EffectSql extends Omit<EffectRow, "payload" | "cause" | "policy
 
 export function toEffect(row: EffectSql): EffectRow {
   const {
+    seq: _seq,
     event_id,
     run_id,
     workflow,

@@ -123,8 +123,11 @@ CREATE TABLE agents (
   online INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
+-- `seq` is the order in which effects were asked for, which is the order in which a target gets them: ids of one
+-- millisecond say nothing of it.
 CREATE TABLE effects (
-  id TEXT PRIMARY KEY,
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
   kind TEXT NOT NULL,
   target TEXT NOT NULL,
   action TEXT NOT NULL,
@@ -154,8 +157,8 @@ CREATE TABLE effects (
   result TEXT,
   error TEXT,
   result_event_id TEXT
-) WITHOUT ROWID;
-CREATE INDEX effects_ready ON effects (target, id) WHERE state = 'approved';
+);
+CREATE INDEX effects_ready ON effects (target, seq) WHERE state = 'approved';
 CREATE INDEX effects_running ON effects (lease_until_ms) WHERE state = 'running';
 CREATE INDEX effects_expiring ON effects (expires_ms) WHERE state IN ('approved', 'waiting') AND expires_ms IS NOT NULL;
 CREATE INDEX effects_delayed ON effects (not_before_ms) WHERE state = 'approved' AND not_before_ms IS NOT NULL;
