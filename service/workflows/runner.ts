@@ -1,37 +1,27 @@
-import { basename } from "node:path";
-import type { Json, JsonObject } from "../contract/common.ts";
-import type { Effect } from "../contract/effects.ts";
 import { SignalboxError } from "../contract/errors.ts";
-import type { Event } from "../contract/events.ts";
-import type { Handler, LogLine, SourceError } from "../contract/workflows.ts";
+import type { Effect } from "../contract/effects.ts";
+import type { SourceError } from "../contract/workflows.ts";
 import type { EffectLedger } from "../effects/ledger.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
-import { idFromKey } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
-import type { EffectDraft, EventDraft, JournalStep, RunCommit, RunRow, Store } from "../store/store.ts";
-import type { LuaHost, Operation, RunOutcome } from "./lua/host.ts";
+import type { JournalStep, RunRow, Store } from "../store/store.ts";
+import type { LuaHost, RunOutcome } from "./lua/host.ts";
+import { toLuaEvent } from "./lua-event.ts";
+import {
+  cancellationOf,
+  commitOf,
+  effectIdOf,
+  failureOf,
+  newRun,
+  type RunCause,
+  type RunningWorkflow,
+  resumedOf,
+  trimLogs,
+  waitForEffect,
+} from "./run-commit.ts";
 
-/** The version of a workflow that a run belongs to. */
-export interface RunningWorkflow {
-  name: string;
-  file: string;
-  digest: string;
-}
-
-/** What makes a handler run. */
-export interface RunCause {
-  workflow: RunningWorkflow;
-  handler: Handler;
-  /** Null for a due schedule. */
-  event: Event | null;
-  /** For a schedule: when it was due. */
-  due_ms: number;
-  /** Distinguishes a run that a person asked for from the one that the event caused. */
-  again?: string;
-}
-
-type End = { ok: true; value: Json } | { ok: false; message: string };
+type End = NonNullable<JournalStep["end"]>;
 
 interface RunnerOptions {
   store: Store;
@@ -42,22 +32,30 @@ interface RunnerOptions {
   host: LuaHost;
   /** A handler had to be stopped: a strike against its workflow. */
   onStrike(workflow: string, reason: string): Promise<void>;
+  /** What a handler did could not be recorded, so its Lua state is ahead of the database. */
+  onAhead(workflow: string): void;
   /** The loaded version of a workflow, if it may run. */
   find(workflow: string): RunningWorkflow | null;
 }
 
+/** Times that a run is begun anew because others ended its thread. */
 const MAX_LOST = 3;
-const LOG_LINES = 200;
-const LOG_CHARS = 4_000;
+
+/** A run that is not over. */
+interface Open {
+  readonly cause: RunCause;
+  readonly row: RunRow;
+  readonly isComputing: boolean;
+}
 
 /** Runs handlers and records each run with all it did in one transaction. */
 export class Runner {
   readonly #options: RunnerOptions;
+  readonly #open = new Map<string, Open>();
   /** Effect id → the run that waits for it. */
   readonly #waiting = new Map<string, string>();
+  /** Run id → how to cancel its timer. */
   readonly #sleeping = new Map<string, () => void>();
-  /** Suspended or under way: what is needed to go on. */
-  readonly #open = new Map<string, { cause: RunCause; row: RunRow }>();
   readonly #stop: () => void;
   #closed = false;
 
@@ -68,46 +66,49 @@ export class Runner {
     });
   }
 
-  /** Resolves when the run, or its part up to the first wait, is on disk. */
+  /** Resolves when the run, or its part up to the first wait, is on disk. One that is known is not repeated. */
   async execute(cause: RunCause): Promise<RunRow> {
-    const row = this.#newRow(cause);
+    const row = newRun(cause, this.#options.clock.nowMs());
     const known = await this.#options.store.getRun(row.run_id);
     if (known && (known.finished_ms !== null || known.status === "waiting")) return known;
-    return this.#run(cause, known ?? row, known?.journal ?? []);
+    return this.#run(cause, known ?? row);
   }
 
-  /** The run that a cause has or would have. */
-  idOf(cause: RunCause): string {
-    return this.#newRow(cause).run_id;
-  }
-
-  /** Takes up runs that waited when the service stopped. Call when the workflows are loaded. */
-  async recover(causeOf: (row: RunRow) => Promise<RunCause | null>): Promise<void> {
+  /** Takes up runs that wait and that nobody has in hand. `causeOf` says null for those that can't go on now. */
+  async takeUp(causeOf: (row: RunRow) => Promise<RunCause | null>): Promise<void> {
     for (const row of await this.#options.store.openRuns()) {
+      if (this.#open.has(row.run_id)) continue;
       const cause = await causeOf(row);
-      if (!cause) continue;
-      if (row.status !== "waiting") this.#background(this.#run(cause, row, row.journal));
-      else await this.#wait(cause, row);
+      if (cause) await this.#wait(cause, row);
     }
   }
 
+  /** Lets go of a workflow's waiting runs; `takeUp` finds them again. */
+  release(workflow: string): void {
+    for (const { row, isComputing } of [...this.#open.values()])
+      if (row.workflow === workflow && !isComputing) this.#forget(row);
+  }
+
+  /**
+   * Runs a failed run again. What it did before its last wait stands and is not repeated; where that wait was for a
+   * command that failed, the command is tried again first.
+   */
   async retry(row: RunRow, cause: RunCause): Promise<RunRow> {
-    return this.#run(cause, { ...row, status: "queued", finished_ms: null, error: null, logs: [] }, []);
+    if (this.#open.has(row.run_id)) throw new SignalboxError("conflict", `${row.run_id} is under way already`);
+    const again: RunRow = { ...row, status: "queued", finished_ms: null, error: null };
+    const last = row.journal.at(-1);
+    if (last?.kind !== "call" || last.end?.ok !== false) return this.#run(cause, again);
+    return this.#retryCall(cause, again, last);
   }
 
   async cancel(row: RunRow): Promise<RunRow> {
+    if (this.#open.get(row.run_id)?.isComputing)
+      throw new SignalboxError("conflict", `${row.run_id} is running; only a waiting run can be cancelled`);
     this.#forget(row);
     this.#options.host.drop(row.run_id);
-    const ended: RunRow = {
-      ...row,
-      status: "cancelled",
-      finished_ms: this.#options.clock.nowMs(),
-      waiting_for: null,
-      waiting_effect: null,
-      wake_ms: null,
-    };
-    await this.#options.store.commitRun({ run: ended, events: [], effects: [], state: [] });
-    return ended;
+    const commit = cancellationOf(row, this.#options.clock.nowMs());
+    await this.#options.store.commitRun(commit);
+    return commit.run;
   }
 
   close(): void {
@@ -117,48 +118,37 @@ export class Runner {
     this.#sleeping.clear();
   }
 
-  #newRow(cause: RunCause): RunRow {
-    const { workflow, handler, event, due_ms } = cause;
-    const what = event === null ? `at:${due_ms}` : event.id;
-    const cause_key = `${workflow.name}:${handler.id}:${what}${cause.again === undefined ? "" : `:${cause.again}`}`;
-    const now = this.#options.clock.nowMs();
-    return {
-      run_id: idFromKey("run", event?.recorded_ms ?? due_ms, cause_key),
-      cause_key,
-      workflow: workflow.name,
-      handler: handler.id,
-      seq: event?.seq ?? null,
-      event_id: event?.id ?? null,
-      status: "queued",
-      attempts: 0,
-      version: workflow.digest,
-      line: `${basename(workflow.file)}:${handler.line}`,
-      started_ms: now,
-      finished_ms: null,
-      now_ms: now,
-      wake_ms: null,
-      waiting_for: null,
-      waiting_effect: null,
-      journal: [],
-      output: null,
-      error: null,
-      logs: [],
-    };
+  async #run(cause: RunCause, row: RunRow, lost = 0): Promise<RunRow> {
+    const { host, clock } = this.#options;
+    if (!this.#options.find(row.workflow))
+      throw new SignalboxError("unavailable", `${row.workflow} does not run now`);
+    const started: RunRow = { ...row, status: "running", attempts: row.attempts + 1 };
+    return this.#compute(cause, started, lost, () =>
+      host.run({
+        run_id: row.run_id,
+        workflow: row.workflow,
+        handler: row.handler,
+        event: cause.event === null ? null : toLuaEvent(cause.event),
+        now_ms: row.started_ms ?? clock.nowMs(),
+        journal: row.journal,
+        effectKey: row.run_id,
+      }),
+    );
   }
 
-  async #run(cause: RunCause, row: RunRow, journal: JournalStep[], lost = 0): Promise<RunRow> {
-    const started: RunRow = { ...row, status: "running", attempts: row.attempts + 1, journal };
-    this.#open.set(row.run_id, { cause, row: started });
-    const outcome = await this.#options.host.run({
-      run_id: row.run_id,
-      workflow: cause.workflow.name,
-      handler: cause.handler.id,
-      event: cause.event === null ? null : toLuaEvent(cause.event),
-      now_ms: row.now_ms ?? this.#options.clock.nowMs(),
-      journal,
-      effectKey: row.run_id,
-    });
-    return this.#record(cause, started, outcome, lost);
+  async #compute(
+    cause: RunCause,
+    row: RunRow,
+    lost: number,
+    work: () => Promise<RunOutcome>,
+  ): Promise<RunRow> {
+    this.#open.set(row.run_id, { cause, row, isComputing: true });
+    try {
+      return await this.#record(cause, row, await work(), lost);
+    } catch (error) {
+      this.#forget(row);
+      throw error;
+    }
   }
 
   async #record(cause: RunCause, row: RunRow, outcome: RunOutcome, lost: number): Promise<RunRow> {
@@ -166,21 +156,17 @@ export class Runner {
     const logged: RunRow = { ...row, logs: trimLogs([...row.logs, ...outcome.logs]) };
     if (outcome.kind === "failed") return this.#fail(cause, logged, outcome.error);
     try {
-      const commit = this.#commitOf(cause, logged, outcome);
+      const commit = commitOf(this.#options, cause, logged, outcome, this.#options.clock.nowMs());
       await this.#options.store.commitRun(commit);
       if (outcome.kind === "suspended") await this.#wait(cause, commit.run);
       else this.#forget(row);
       return commit.run;
     } catch (error) {
+      this.#options.onAhead(row.workflow);
       // What the handler asked for can't be recorded, such as an event that is too large: its own fault.
       const own = SignalboxError.is(error) && error.status < 500 && error.code !== "busy";
       if (!own) throw error;
-      return this.#fail(cause, logged, {
-        message: error.message,
-        file: cause.workflow.file,
-        line: null,
-        traceback: null,
-      });
+      return this.#fail(cause, logged, plainError(cause, error.message));
     }
   }
 
@@ -191,158 +177,58 @@ export class Runner {
     lost: number,
   ): Promise<RunRow> {
     if (this.#closed) throw new SignalboxError("unavailable", "the service is stopping");
-    if (outcome.reason === "lost" && lost < MAX_LOST) return this.#run(cause, row, row.journal, lost + 1);
+    if (outcome.reason === "lost" && lost < MAX_LOST) return this.#run(cause, row, lost + 1);
     const failed = await this.#fail(cause, row, {
-      message: outcome.message,
-      file: cause.workflow.file,
+      ...plainError(cause, outcome.message),
       line: cause.handler.line,
-      traceback: null,
     });
-    if (outcome.reason !== "lost") await this.#options.onStrike(cause.workflow.name, outcome.message);
+    if (outcome.reason !== "lost") await this.#options.onStrike(row.workflow, outcome.message);
     return failed;
   }
 
   async #fail(cause: RunCause, row: RunRow, error: SourceError): Promise<RunRow> {
+    const { host, store, log, clock } = this.#options;
     this.#forget(row);
-    this.#options.host.drop(row.run_id);
-    const run: RunRow = {
-      ...row,
-      status: "failed",
-      finished_ms: this.#options.clock.nowMs(),
-      error,
-      waiting_for: null,
-      waiting_effect: null,
-      wake_ms: null,
-    };
-    const told = this.#options.events.draft(
-      {
-        type: "signalbox.run.failed",
-        source: `workflow:${row.workflow}`,
-        body: `${row.workflow} failed: ${error.message}`,
-        payload: {
-          run_id: row.run_id,
-          workflow: row.workflow,
-          handler: row.handler,
-          line: row.line,
-          message: error.message,
-        },
-        external_id: `${row.run_id}:failed:${row.attempts}`,
-        origin_kind: "system",
-      },
-      cause.event,
-    );
-    this.#options.log.warn(
-      { run_id: row.run_id, workflow: row.workflow, event_id: row.event_id, error: error.message },
-      "run failed",
-    );
-    await this.#options.store.commitRun({ run, events: [told], effects: [], state: [] });
+    host.drop(row.run_id);
+    log.warn({ ...correlation(cause, row), error: error.message, line: error.line }, "run failed");
+    const commit = failureOf(this.#options, cause, row, error, clock.nowMs());
+    await store.commitRun(commit);
+    return commit.run;
+  }
+
+  async #retryCall(cause: RunCause, row: RunRow, call: JournalStep): Promise<RunRow> {
+    const { store, ledger, host } = this.#options;
+    const effect_id = effectIdOf(row, call.ordinal);
+    const effect = await store.getEffect(effect_id);
+    if (!effect) throw new SignalboxError("conflict", `the command that ${row.run_id} waited for is gone`);
+    host.drop(row.run_id);
+    const wait = waitForEffect(effect_id, { agent: effect.target, command: effect.action });
+    const run: RunRow = { ...row, status: "waiting", ...wait };
+    if (["failed", "expired", "skipped", "unknown"].includes(effect.state)) await ledger.steps.retry(effect_id);
+    await store.commitRun({ run, events: [], effects: [], state: [] });
+    await this.#wait(cause, run);
     return run;
-  }
-
-  #commitOf(
-    cause: RunCause,
-    row: RunRow,
-    outcome: Extract<RunOutcome, { kind: "done" | "suspended" }>,
-  ): RunCommit {
-    const now = this.#options.clock.nowMs();
-    const parts = this.#durable(cause, row, outcome.operations);
-    const journal = [
-      ...row.journal,
-      ...outcome.operations.map(
-        (operation): JournalStep => ({
-          ordinal: operation.ordinal,
-          kind: operation.kind,
-          now_ms: row.now_ms ?? now,
-        }),
-      ),
-    ];
-    if (outcome.kind === "done") {
-      const run: RunRow = {
-        ...row,
-        status: "succeeded",
-        finished_ms: now,
-        output: outcome.output,
-        waiting_for: null,
-        waiting_effect: null,
-        wake_ms: null,
-        journal: [],
-      };
-      return { run, ...parts };
-    }
-    return {
-      run: { ...row, status: "waiting", journal, ...waitOf(outcome.operations.at(-1), now) },
-      ...parts,
-    };
-  }
-
-  #durable(cause: RunCause, row: RunRow, operations: Operation[]): Omit<RunCommit, "run"> {
-    const events: EventDraft[] = [];
-    const effects: EffectDraft[] = [];
-    const state: RunCommit["state"] = [];
-    const { workflow, event } = cause;
-    const source = `workflow:${workflow.name}`;
-    const correlation_id = event === null ? null : (event.correlation_id ?? event.id);
-    const depth = event?.depth ?? 0;
-    for (const operation of operations) {
-      const key = `${row.run_id}:${operation.ordinal}`;
-      const line = operation.line === null ? row.line : `${basename(workflow.file)}:${operation.line}`;
-      if (operation.kind === "state") state.push({ key: operation.key, value: operation.value });
-      else if (operation.kind === "publish") {
-        const { subject, type, payload, topic, body } = operation;
-        events.push(
-          this.#options.events.draft(
-            {
-              subject,
-              type,
-              payload,
-              topic: topic ?? undefined,
-              body: body ?? undefined,
-              source,
-              external_id: key,
-              origin_kind: "workflow",
-            },
-            { id: event?.id ?? null, depth: event === null ? -1 : depth, correlation_id },
-          ),
-        );
-      } else if (operation.kind !== "sleep") {
-        effects.push(
-          this.#options.ledger.draft({
-            id: operation.effect_id,
-            target: operation.agent,
-            action: operation.command,
-            payload: operation.payload,
-            cause: {
-              event_id: row.event_id,
-              run_id: row.run_id,
-              workflow: workflow.name,
-              version: workflow.digest,
-              line,
-              source,
-            },
-            idempotency_key: key,
-            correlation_id,
-            depth,
-          }),
-        );
-      }
-    }
-    return { events, effects, state };
   }
 
   /** Remembers what a suspended run waits for, or goes on at once when that is there already. */
   async #wait(cause: RunCause, row: RunRow): Promise<void> {
-    this.#open.set(row.run_id, { cause, row });
+    this.#open.set(row.run_id, { cause, row, isComputing: false });
     if (row.waiting_effect !== null) {
       this.#waiting.set(row.waiting_effect, row.run_id);
       const effect = await this.#options.store.getEffect(row.waiting_effect);
       if (effect && isEnded(effect)) this.#onEnded(effect);
       return;
     }
-    const delayMs = (row.wake_ms ?? 0) - this.#options.clock.nowMs();
-    const cancel = this.#options.clock.after(Math.max(0, delayMs), () => {
+    this.#sleep(row);
+  }
+
+  #sleep(row: RunRow): void {
+    const { clock } = this.#options;
+    const wakeMs = row.wake_ms ?? 0;
+    const cancel = clock.after(Math.max(0, wakeMs - clock.nowMs()), () => {
       this.#sleeping.delete(row.run_id);
-      // Timers hold at most 24 days; a longer sleep is armed again.
-      if ((row.wake_ms ?? 0) > this.#options.clock.nowMs()) this.#background(this.#wait(cause, row));
+      // Timers hold at most 24 days, and the clock may have been set back; then it is armed again.
+      if (wakeMs > clock.nowMs()) this.#sleep(row);
       else this.#goOn(row.run_id, { ok: true, value: null });
     });
     this.#sleeping.set(row.run_id, cancel);
@@ -353,42 +239,25 @@ export class Runner {
     // Nobody knows yet what became of an `unknown` one: a person settles that first.
     if (run_id === undefined || effect.state === "unknown") return;
     this.#waiting.delete(effect.id);
-    const end: End =
-      effect.state === "succeeded"
-        ? { ok: true, value: effect.result }
-        : {
-            ok: false,
-            message: `${effect.target}.${effect.action} ${effect.state}: ${effect.error ?? "no reason given"}`,
-          };
-    this.#goOn(run_id, end);
+    const message = `${effect.target}.${effect.action} ${effect.state}: ${effect.error ?? "no reason given"}`;
+    this.#goOn(
+      run_id,
+      effect.state === "succeeded" ? { ok: true, value: effect.result } : { ok: false, message },
+    );
   }
 
   #goOn(run_id: string, end: End): void {
     const open = this.#open.get(run_id);
-    if (!open || this.#closed) return;
-    const { cause, row } = open;
-    const now = this.#options.clock.nowMs();
-    const last = row.journal.at(-1);
-    const journal = last ? [...row.journal.slice(0, -1), { ...last, now_ms: now, end }] : row.journal;
-    const running: RunRow = {
-      ...row,
-      status: "running",
-      journal,
-      now_ms: now,
-      waiting_for: null,
-      waiting_effect: null,
-      wake_ms: null,
-    };
-    const current = this.#options.find(row.workflow);
-    if (!current) return;
-    if (!this.#options.host.isSuspended(run_id))
-      this.#background(this.#run({ ...cause, workflow: current }, running, journal));
-    else
-      this.#background(
-        this.#options.host
-          .resume(run_id, end, now)
-          .then((outcome) => this.#record(cause, running, outcome, 0)),
-      );
+    if (!open || open.isComputing || this.#closed) return;
+    const { host, clock, find } = this.#options;
+    const workflow = find(open.row.workflow);
+    // Disabled or parked: taken up when it runs again.
+    if (!workflow) return this.#forget(open.row);
+    const now = clock.nowMs();
+    const row = resumedOf(open.row, end, now);
+    if (host.isSuspended(run_id))
+      this.#background(this.#compute(open.cause, row, 0, () => host.resume(run_id, end, now)));
+    else this.#background(this.#run({ ...open.cause, workflow }, row));
   }
 
   #forget(row: RunRow): void {
@@ -398,7 +267,7 @@ export class Runner {
     this.#sleeping.delete(row.run_id);
   }
 
-  /** Nobody waits for it, and what is on disk brings it again after a restart. */
+  /** Nobody waits for it, and what is on disk brings it again. */
   #background(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
       if (!this.#closed)
@@ -407,82 +276,20 @@ export class Runner {
   }
 }
 
+function plainError(cause: RunCause, message: string): SourceError {
+  return { message, file: cause.workflow.file, line: null, traceback: null };
+}
+
+/** What log lines of a run name (P22). */
+function correlation(cause: RunCause, row: RunRow) {
+  return {
+    run_id: row.run_id,
+    workflow_name: row.workflow,
+    event_id: row.event_id,
+    conversation_key: cause.event?.conversation_key ?? null,
+  };
+}
+
 function isEnded(effect: Effect): boolean {
   return ["succeeded", "failed", "denied", "expired", "skipped"].includes(effect.state);
-}
-
-function waitOf(
-  operation: Operation | undefined,
-  now_ms: number,
-): Pick<RunRow, "wake_ms" | "waiting_for" | "waiting_effect"> {
-  if (operation?.kind === "sleep") {
-    const wake_ms = now_ms + operation.delay_ms;
-    return { wake_ms, waiting_for: `time: ${new Date(wake_ms).toISOString()}`, waiting_effect: null };
-  }
-  if (operation?.kind === "call")
-    return {
-      wake_ms: null,
-      waiting_for: `result of ${operation.agent}.${operation.command}`,
-      waiting_effect: operation.effect_id,
-    };
-  throw new Error("a handler stopped without saying what it waits for");
-}
-
-function trimLogs(lines: LogLine[]): LogLine[] {
-  const kept =
-    lines.length <= LOG_LINES
-      ? lines
-      : [
-          ...lines.slice(0, LOG_LINES - 1),
-          {
-            ...lines[LOG_LINES - 1],
-            level: "warn",
-            message: `${lines.length - LOG_LINES + 1} more lines left out`,
-          } as LogLine,
-        ];
-  return kept.map((line) =>
-    line.message.length <= LOG_CHARS ? line : { ...line, message: `${line.message.slice(0, LOG_CHARS)}…` },
-  );
-}
-
-/** The event as Lua sees it (S27): Sekia's fields and ours. */
-export function toLuaEvent(event: Event): JsonObject {
-  const {
-    id,
-    seq,
-    type,
-    source,
-    subject,
-    topic,
-    time_ms,
-    body,
-    payload,
-    meta,
-    conversation_key,
-    user_key,
-    correlation_id,
-    parent_id,
-    scope,
-    origin_kind,
-  } = event;
-  const timestamp = Math.floor(time_ms / 1_000);
-  return {
-    id,
-    seq,
-    type,
-    source,
-    subject,
-    topic,
-    timestamp,
-    time_ms,
-    body,
-    payload,
-    meta,
-    conversation_key,
-    user_key,
-    correlation_id,
-    parent_id,
-    scope,
-    origin_kind,
-  };
 }
