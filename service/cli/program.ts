@@ -48,6 +48,9 @@ function bareProgram({ out }: Context, name: string): Command {
     .description("Durable events, workflows and agents on one SQLite file.")
     .option("--json", "print JSON: one document, or one a line for streams")
     .exitOverride()
+    .showHelpAfterError(
+      out.isJson() ? false : `${name} --help lists the commands, ${name} COMMAND --help its options.`,
+    )
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => out.raw(text),

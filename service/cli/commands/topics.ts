@@ -14,8 +14,8 @@ interface SettingsOptions {
   promptFile?: string;
   lease?: number;
   maxAttempts?: number;
-  retention?: number | null;
-  pendingTtl?: number | null;
+  retention?: number | "never";
+  pendingTtl?: number | "never";
   allow?: string[];
   allowAll?: boolean;
   pause?: boolean;
@@ -108,11 +108,11 @@ function addSettings(command: Command): Command {
     .option("--prompt-file <file>", "read it from a file; - reads standard input")
     .option("--lease <time>", "how long a claim lasts", duration)
     .option("--max-attempts <count>", "claims before an event is a dead letter", wholeNumber)
-    .option("--retention <time>", "how long finished events stay; default: as configured", durationOrDefault)
+    .option("--retention <time>", "how long finished events stay; default: as configured", durationOrWord)
     .option(
       "--pending-ttl <time>",
       "how long unclaimed events stay claimable; never: for ever",
-      durationOrDefault,
+      durationOrWord,
     )
     .option("--allow <agent>", "agent that may claim; repeat for more", collect)
     .option("--allow-all", "any agent may claim")
@@ -120,8 +120,13 @@ function addSettings(command: Command): Command {
     .option("--resume", "hand out events again");
 }
 
-function durationOrDefault(text: string): number | null {
-  return text === "never" || text === "default" ? null : duration(text);
+/** A word, since commander makes an empty text of null. */
+function durationOrWord(text: string): number | "never" {
+  return text === "never" || text === "default" ? "never" : duration(text);
+}
+
+function orNull(value: number | "never" | undefined): number | null | undefined {
+  return value === "never" ? null : value;
 }
 
 async function toSettings({ io }: Context, options: SettingsOptions) {
@@ -132,8 +137,8 @@ async function toSettings({ io }: Context, options: SettingsOptions) {
     prompt,
     lease_ms: options.lease,
     max_attempts: options.maxAttempts,
-    retention_ms: options.retention,
-    pending_ttl_ms: options.pendingTtl,
+    retention_ms: orNull(options.retention),
+    pending_ttl_ms: orNull(options.pendingTtl),
     allow: options.allowAll ? [] : options.allow,
     paused,
   });
