@@ -258,8 +258,8 @@ module.exports = {
     packageOnlyIn(
       "octokit",
       "@octokit",
-      ["^service/connectors/github/"],
-      "Remote services are known by their connector.",
+      ["^service/connectors/github/", "^scripts/demo(\\.ts$|/)"],
+      "Remote services are known by their connector; the demo sends recorded webhooks.",
     ),
     {
       name: "resolvable",
