@@ -30,12 +30,13 @@ import {
 } from "./instance.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
-import { type Closeable, Scope } from "./lib/scope.ts";
+import { type Closeable, createDrain, Scope } from "./lib/scope.ts";
 import { startDueTimer } from "./store/due.ts";
 import { openSqliteStore } from "./store/sqlite/index.ts";
 import type { EventDraft, Store } from "./store/store.ts";
 import { createTopicQueue } from "./topics/queue.ts";
 import { version } from "./version.ts";
+import { watchChains } from "./workflows/chains.ts";
 import { Engine } from "./workflows/engine.ts";
 import { openLuaHost } from "./workflows/lua/pool.ts";
 
@@ -70,58 +71,86 @@ export async function startApp(options: AppOptions): Promise<App> {
     securePrivateFolder(dirname(paths.tokenFile));
     securePrivateFolder(process.platform === "win32" ? dirname(paths.tokenFile) : dirname(paths.socket));
     scope.use(acquireInstanceLock(paths.lockFile));
-    const parts = await openParts(options, scope);
+    const opening: Opening = { log, scope, drainMs: createDrain(config.service.drain_ms) };
+    const parts = await openParts(options, opening);
     const executors = await registerConnectors(parts);
-    scope.use(startDispatcher({ ledger: parts.ledger, executors, log, drainMs: config.service.drain_ms }));
-    scope.use(startDueTimer({ ...parts, onDue: (now_ms) => parts.ledger.sweep(now_ms) }));
-    scope.use(keepClean(parts));
-    await openIngress(options, parts, scope);
-    const token = writeToken(paths.tokenFile);
-    scope.defer(() => removeRuntimeFiles(paths));
-    scope.use(
-      await startControl({
-        socket: paths.socket,
-        token,
-        version,
-        log,
-        accept: acceptBody,
-        aliases: routeAliases,
-        drainMs: config.service.drain_ms,
-        handlers: {
-          ...systemHandlers(parts),
-          ...eventHandlers(parts),
-          ...topicHandlers(parts),
-          ...agentHandlers(parts),
-          ...workflowHandlers(parts),
+    use(
+      opening,
+      "dispatcher",
+      startDispatcher({
+        ...parts,
+        executors,
+        get drainMs() {
+          return opening.drainMs();
         },
       }),
     );
+    scope.use(startDueTimer({ ...parts, onDue: (now_ms) => parts.ledger.sweep(now_ms) }));
+    scope.use(keepClean(parts));
+    await openIngress(options, parts, opening);
+    await openControl(options, parts, opening);
     writeAddress(paths);
     log.info({ socket: paths.socket, database: paths.databaseFile, version }, "signalbox is ready");
     return { parts, close: () => scope.close() };
   } catch (error) {
-    await scope.close();
+    await scope
+      .close()
+      .catch((failure: unknown) => log.error({ err: failure }, "a failed start left something open"));
     throw error;
   }
 }
 
-async function openParts(options: AppOptions, scope: Scope): Promise<Parts> {
+interface Opening {
+  readonly log: Logger;
+  readonly scope: Scope;
+  /** What is left of the time that all parts share for a stop. */
+  drainMs(): number;
+}
+
+/** Closed by the scope; both ends can be seen in the log (S3, S4). */
+function use<T extends Closeable>({ log, scope }: Opening, part: string, opened: T): T {
+  log.debug({ part }, "opened");
+  scope.defer(async () => {
+    await opened.close();
+    log.debug({ part }, "closed");
+  });
+  return opened;
+}
+
+async function openParts(options: AppOptions, opening: Opening): Promise<Parts> {
   const { log, loaded, clock = systemClock } = options;
   const { config, paths } = loaded;
-  const store = scope.use(await openStore(options, clock));
-  const events = createEventLog({ store, clock, maxDepth: config.workflows.max_depth });
-  const bus = scope.use(openSqliteBus({ store, clock, log }));
-  const agents = scope.use(
+  const store = use(opening, "store", await openStore(options, clock));
+  const maxDepth = config.workflows.max_depth;
+  const events = createEventLog({ store, clock, maxDepth });
+  const bus = use(opening, "bus", openSqliteBus({ store, clock, log }));
+  const agents = use(
+    opening,
+    "agents",
     await startAgentRegistry({ store, clock, log, events, staleMs: config.agents.stale_ms }),
   );
-  const topics = scope.use(createTopicQueue({ store, clock, events }));
-  const ledger = scope.use(
+  const topics = use(opening, "topics", createTopicQueue({ store, clock, events }));
+  const ledger = use(
+    opening,
+    "effects",
     createEffectLedger({ store, clock, log, events, expiresMs: config.agents.command_expires_ms }),
   );
-  const supervisor = scope.use(
-    startSupervisor({ store, clock, log, events, connectors, config: config.connectors }),
+  opening.scope.use(await watchChains({ store, bus, events, maxDepth }));
+  const engine = await openEngine(options, opening, { store, bus, clock, events, ledger });
+  // Whatever brings events or takes commands comes last, and goes first.
+  const supervisor = use(
+    opening,
+    "connectors",
+    startSupervisor({
+      store,
+      clock,
+      log,
+      events,
+      connectors,
+      config: config.connectors,
+      drainMs: opening.drainMs,
+    }),
   );
-  const engine = await openEngine(options, scope, { store, bus, clock, events, ledger });
   const started_ms = clock.nowMs();
   return {
     store,
@@ -196,7 +225,7 @@ function deadLetter(
 
 async function openEngine(
   options: AppOptions,
-  scope: Scope,
+  opening: Opening,
   parts: Pick<Parts, "store" | "bus" | "clock" | "events" | "ledger">,
 ): Promise<Engine> {
   const { log, loaded } = options;
@@ -218,8 +247,10 @@ async function openEngine(
         : log[line.level]({ workflow_name: workflow, run_id }, line.message),
     ...(options.luaWorker === undefined ? {} : { workerUrl: options.luaWorker }),
   });
-  scope.use(host);
-  engine = scope.use(
+  use(opening, "lua", host);
+  engine = use(
+    opening,
+    "workflows",
     await Engine.start({
       ...parts,
       log,
@@ -227,6 +258,7 @@ async function openEngine(
       dir: loaded.paths.workflowsDir,
       hotReload: workflows.hot_reload,
       debounceMs: workflows.debounce_ms,
+      drainMs: opening.drainMs,
     }),
   );
   return engine;
@@ -272,8 +304,34 @@ function paramsSchema(params: z.ZodType): JsonObject {
   return JSON.parse(JSON.stringify(schema)) as JsonObject;
 }
 
-async function openIngress({ loaded, log }: AppOptions, parts: Parts, scope: Scope): Promise<void> {
-  const { ingress, service } = loaded.config;
+async function openControl(
+  { loaded: { paths }, log }: AppOptions,
+  parts: Parts,
+  opening: Opening,
+): Promise<void> {
+  const token = writeToken(paths.tokenFile);
+  opening.scope.defer(() => removeRuntimeFiles(paths));
+  const control = await startControl({
+    socket: paths.socket,
+    token,
+    version,
+    log,
+    accept: acceptBody,
+    aliases: routeAliases,
+    drainMs: opening.drainMs,
+    handlers: {
+      ...systemHandlers(parts),
+      ...eventHandlers(parts),
+      ...topicHandlers(parts),
+      ...agentHandlers(parts),
+      ...workflowHandlers(parts),
+    },
+  });
+  use(opening, "control", control);
+}
+
+async function openIngress({ loaded, log }: AppOptions, parts: Parts, opening: Opening): Promise<void> {
+  const { ingress } = loaded.config;
   if (!ingress.enabled) return;
   const routes = parts.supervisor.connections
     .filter(({ configured }) => configured)
@@ -287,28 +345,38 @@ async function openIngress({ loaded, log }: AppOptions, parts: Parts, scope: Sco
         },
       })),
     );
-  const started = scope.use(
-    await startIngress({
-      config: ingress,
-      routes,
-      log,
-      drainMs: service.drain_ms,
-      record: (found) => parts.store.append(found.map((event) => parts.events.draft(event, null))),
-    }),
-  );
+  const started = await startIngress({
+    config: ingress,
+    routes,
+    log,
+    get drainMs() {
+      return opening.drainMs();
+    },
+    record: (found) => parts.store.append(found.map((event) => parts.events.draft(event, null))),
+  });
+  use(opening, "ingress", started);
   parts.ingress = () => started.address;
 }
 
 /** Cleans up once an hour, beginning an hour after the start so that starting stays quick. */
 function keepClean(parts: Parts): Closeable {
-  let cancel: () => void;
+  let cancel = () => {};
+  let closed = false;
   const arm = () => {
+    if (closed) return;
     cancel = parts.clock.after(CLEANUP_EVERY_MS, () => {
       runCleanup(parts, parts.clock.nowMs() - parts.retention.completed_days * DAY_MS, false)
-        .catch((error: unknown) => parts.log.warn({ err: error }, "clean-up failed; trying again in an hour"))
+        .catch((error: unknown) => {
+          if (!closed) parts.log.warn({ err: error }, "clean-up failed; trying again in an hour");
+        })
         .finally(arm);
     });
   };
   arm();
-  return { close: () => cancel() };
+  return {
+    close() {
+      closed = true;
+      cancel();
+    },
+  };
 }

@@ -5,17 +5,23 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import type { AgentRow, Store } from "../store/store.ts";
+import { agentName } from "./name.ts";
 
+/** Names may be written with `@`. */
 export interface AgentRegistry extends Closeable {
+  /** @throws SignalboxError `conflict` when an agent takes the name of a connector */
   register(input: RegisterAgent, kind?: "agent" | "connector"): Promise<Agent>;
-  /** A beat may come before the registration: the agent is then `seen`. */
+  /** A beat may come before the registration: the agent is then `seen`. @throws SignalboxError `conflict` */
   beat(name: string, beat: Beat): Promise<Agent>;
-  /** Said by the agent itself when it stops. @throws `not_found` */
+  /** Said by the agent itself when it stops. @throws SignalboxError `not_found`, `conflict` */
   goOffline(name: string): Promise<void>;
-  /** @throws `not_found` */
+  /** @throws SignalboxError `not_found` */
   get(name: string): Promise<Agent>;
   list(): Promise<Agent[]>;
+  /** @throws SignalboxError `not_found` */
   remove(name: string): Promise<void>;
+  /** Its commands are for the service itself, not for whoever asks. @throws SignalboxError `conflict` */
+  refuseConnector(name: string): Promise<void>;
   /** Counts a connection over which it takes commands. Returns how to end it. */
   connected(name: string): () => void;
 }
@@ -38,29 +44,38 @@ export async function startAgentRegistry(options: RegistryOptions): Promise<Agen
 class Registry implements AgentRegistry {
   readonly #options: RegistryOptions;
   readonly #connections = new Map<string, number>();
+  /** Nobody could be heard before. */
+  readonly #startedMs: number;
   #cancel: (() => void) | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#startedMs = options.clock.nowMs();
   }
 
   async register(input: RegisterAgent, kind: "agent" | "connector" = "agent"): Promise<Agent> {
     const { store, clock } = this.#options;
-    const { name, version, capabilities, commands } = input;
+    const { version, capabilities, commands } = input;
+    const name = agentName(input.name);
+    if (kind === "agent") await this.refuseConnector(name);
     return this.#present(
       await store.saveAgent({ name, kind, version, capabilities, commands, now_ms: clock.nowMs() }),
     );
   }
 
-  async beat(name: string, { last_event_ms, events_processed, errors }: Beat): Promise<Agent> {
+  async beat(written: string, { last_event_ms, events_processed, errors }: Beat): Promise<Agent> {
     const { store, clock } = this.#options;
+    const name = agentName(written);
+    await this.refuseConnector(name);
     return this.#present(
       await store.beatAgent(name, { now_ms: clock.nowMs(), last_event_ms, events_processed, errors }),
     );
   }
 
   async goOffline(name: string): Promise<void> {
+    await this.refuseConnector(name);
     await this.#setOnline(await this.#require(name), false, "it stopped");
   }
 
@@ -74,20 +89,31 @@ class Registry implements AgentRegistry {
   }
 
   async remove(name: string): Promise<void> {
-    await this.#require(name);
-    await this.#options.store.removeAgent(name);
+    await this.#options.store.removeAgent((await this.#require(name)).name);
   }
 
-  connected(name: string): () => void {
-    const add = (by: number) =>
-      this.#connections.set(name, Math.max(0, (this.#connections.get(name) ?? 0) + by));
-    add(1);
-    return () => void add(-1);
+  async refuseConnector(name: string): Promise<void> {
+    const row = await this.#options.store.getAgent(agentName(name));
+    if (row?.kind !== "connector") return;
+    throw new SignalboxError("conflict", `${row.name} is a connector of this service`, {
+      hint: `Use another name; if that connector is no longer used, \`signalbox agents remove ${row.name}\`.`,
+    });
   }
 
-  close(): void {
+  connected(written: string): () => void {
+    const name = agentName(written);
+    this.#connections.set(name, (this.#connections.get(name) ?? 0) + 1);
+    return () => {
+      const left = (this.#connections.get(name) ?? 0) - 1;
+      if (left > 0) this.#connections.set(name, left);
+      else this.#connections.delete(name);
+    };
+  }
+
+  async close(): Promise<void> {
     this.#closed = true;
     this.#cancel?.();
+    await this.#sweeping;
   }
 
   /** Marks who was silent for too long, and sets the timer for the next who may become so. */
@@ -97,7 +123,7 @@ class Registry implements AgentRegistry {
     let next = Number.POSITIVE_INFINITY;
     // Connectors live in this process, so silence says nothing of them.
     for (const row of (await store.listAgents()).filter(({ online, kind }) => online && kind === "agent")) {
-      const staleAt = (row.last_beat_ms ?? 0) + staleMs;
+      const staleAt = Math.max(row.last_beat_ms ?? 0, this.#startedMs) + staleMs;
       if (staleAt <= now) await this.#setOnline(row, false, `silent for ${Math.round(staleMs / 1_000)} s`);
       else next = Math.min(next, staleAt);
     }
@@ -108,7 +134,7 @@ class Registry implements AgentRegistry {
     if (this.#cancel || this.#closed) return;
     this.#cancel = this.#options.clock.after(delayMs, () => {
       this.#cancel = undefined;
-      this.sweep().catch((error: unknown) => {
+      this.#sweeping = this.sweep().catch((error: unknown) => {
         this.#options.log.warn({ err: error }, "agents could not be checked; trying again");
         this.#arm(this.#options.staleMs);
       });
@@ -116,9 +142,12 @@ class Registry implements AgentRegistry {
   }
 
   async #present(row: AgentRow): Promise<Agent> {
-    await this.#setOnline(row, true, "it reported");
-    this.#arm(this.#options.staleMs);
-    return this.#describe({ ...row, online: true }, await this.#options.store.countOpenEffects());
+    const online = row.registered_ms !== null;
+    if (online) {
+      await this.#setOnline(row, true, "it reported");
+      this.#arm(this.#options.staleMs);
+    }
+    return this.#describe({ ...row, online }, await this.#options.store.countOpenEffects());
   }
 
   async #setOnline(row: AgentRow, online: boolean, reason: string): Promise<void> {
@@ -140,7 +169,7 @@ class Registry implements AgentRegistry {
 
   #describe(row: AgentRow, open: Map<string, number>): Agent {
     const { online, ...rest } = row;
-    const status = online ? "online" : row.registered_ms === null ? "seen" : "offline";
+    const status = row.registered_ms === null ? "seen" : online ? "online" : "offline";
     return {
       ...rest,
       status,
@@ -149,7 +178,8 @@ class Registry implements AgentRegistry {
     };
   }
 
-  async #require(name: string): Promise<AgentRow> {
+  async #require(written: string): Promise<AgentRow> {
+    const name = agentName(written);
     const row = await this.#options.store.getAgent(name);
     if (!row)
       throw new SignalboxError("not_found", `there is no agent ${name}`, {

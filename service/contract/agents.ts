@@ -62,6 +62,8 @@ export const command = z.object({
   payload: jsonObject,
   /** `workflow:<name>`, `cli`, … */
   source: z.string(),
+  /** The event behind it: parent of whatever is published because of it. */
+  event_id: z.string().nullable(),
   attempt: z.int(),
   lease: z.string(),
   lease_until_ms: z.int(),

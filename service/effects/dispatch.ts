@@ -4,6 +4,7 @@ import type { Command, CommandResult } from "../contract/agents.ts";
 import type { Json } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import { backoffMs } from "../lib/backoff.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import type { EffectLedger } from "./ledger.ts";
@@ -18,6 +19,10 @@ export interface Executor {
 /** Commands of one connector under way at once. */
 const CONCURRENCY = 8;
 const LEASE_MS = 120_000;
+/** Leases of what is under way are renewed so often, since a call may wait long for a remote limit. */
+const RENEW_MS = 30_000;
+/** Who holds the leases. */
+const by = `connector:${process.pid}`;
 const WAIT_MS = 600_000;
 const PAUSE_BASE_MS = 1_000;
 const PAUSE_MAX_MS = 60_000;
@@ -36,10 +41,13 @@ export function startDispatcher(options: {
   executors: Executor[];
   log: Logger;
   drainMs: number;
+  clock?: Clock;
 }): Closeable {
-  const { ledger, executors, log } = options;
+  const { ledger, executors, log, clock = systemClock } = options;
   const stop = new AbortController();
-  const underWay = new Set<Promise<void>>();
+  const stopped = new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
+  const underWay = new Map<string, Promise<void>>();
+  let cancelRenewal: (() => void) | undefined;
   for (const { agent, commands } of executors) {
     ledger.describeTarget(agent, {
       summary: (action, payload) => commands[action]?.summary(payload) ?? `Send ${action} to ${agent}`,
@@ -49,17 +57,26 @@ export function startDispatcher(options: {
   const loops = executors.map((executor) => takeCommands(executor));
 
   async function takeCommands(executor: Executor): Promise<void> {
+    const mine = new Set<Promise<void>>();
     for (let failures = 0; !stop.signal.aborted; ) {
       try {
-        if (underWay.size >= CONCURRENCY) await Promise.race(underWay);
-        const limit = Math.max(1, CONCURRENCY - underWay.size);
-        const claim = { by: `connector:${process.pid}`, limit, waitMs: WAIT_MS, leaseMs: LEASE_MS };
+        if (mine.size >= CONCURRENCY) {
+          await Promise.race([...mine, stopped]);
+          continue;
+        }
+        const limit = CONCURRENCY - mine.size;
+        const claim = { by, limit, waitMs: WAIT_MS, leaseMs: LEASE_MS };
         const commands = await ledger.claim(executor.agent, claim, stop.signal);
         failures = 0;
         for (const command of commands) {
-          const work = carryOut(ledger, executor, command, log).finally(() => underWay.delete(work));
-          underWay.add(work);
+          const work = carryOut(ledger, executor, command, log).finally(() => {
+            mine.delete(work);
+            underWay.delete(command.effect_id);
+          });
+          mine.add(work);
+          underWay.set(command.effect_id, work);
         }
+        if (commands.length > 0) keepLeases();
       } catch (error) {
         failures += 1;
         log.error({ err: error, agent: executor.agent }, "commands could not be taken; trying again");
@@ -68,11 +85,25 @@ export function startDispatcher(options: {
     }
   }
 
+  function keepLeases(): void {
+    cancelRenewal ??= clock.after(RENEW_MS, () => {
+      cancelRenewal = undefined;
+      if (underWay.size === 0) return;
+      ledger.extend([...underWay.keys()], by).catch((error: unknown) => {
+        log.warn({ err: error }, "leases of commands could not be renewed");
+      });
+      keepLeases();
+    });
+  }
+
   return {
     async close() {
       stop.abort();
       await Promise.all(loops);
-      await Promise.race([Promise.all(underWay), pause(options.drainMs)]);
+      const drained = new AbortController();
+      const all = Promise.all(underWay.values()).then(() => drained.abort());
+      await Promise.race([all, pause(options.drainMs, drained.signal)]);
+      cancelRenewal?.();
     },
   };
 }

@@ -1,3 +1,4 @@
+import { agentName } from "../agents/name.ts";
 import type { Command } from "../contract/agents.ts";
 import type { JsonObject } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";
@@ -15,6 +16,7 @@ import { EffectSteps, publicEffect, requireEffect, type Target } from "./steps.t
 /** What somebody wants done. */
 export interface Proposal {
   id?: string;
+  /** The agent, with or without `@`. */
   target: string;
   action: string;
   payload: JsonObject;
@@ -31,7 +33,7 @@ export interface Proposal {
 export interface EffectLedger extends Closeable {
   draft(proposal: Proposal): EffectDraft;
   propose(proposal: Proposal): Promise<Effect>;
-  /** Takes commands for `target`, or waits up to `waitMs` for one. */
+  /** Takes commands for `target`, or waits up to `waitMs` for one. What an aborted call took goes back at once. */
   claim(target: string, request: ClaimOptions, signal: AbortSignal): Promise<Command[]>;
   /** Renews the leases of what `by` is working on. */
   extend(ids: string[], by: string): Promise<void>;
@@ -62,9 +64,6 @@ interface LedgerOptions {
 
 const BEAT_LEASE_MS = 90_000;
 
-/** Agents get the id as idempotency key and may be told twice; they are told apart by it. */
-const agentTarget: Target = { repeatable: () => true };
-
 export function createEffectLedger(options: LedgerOptions): EffectLedger {
   const { store } = options;
   const wakeups = new Wakeups();
@@ -72,9 +71,9 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
   const stop = store.onCommitted(({ targets: ready }) => {
     for (const target of ready) wakeups.wake(target);
   });
-  const describe = (target: string) => targets.get(target) ?? agentTarget;
+  const describe = (target: string) => targets.get(target) ?? describeAgent(store, target);
   const steps = new EffectSteps({ ...options, describe });
-  const draft = (proposal: Proposal) => createDraft(proposal, describe(proposal.target), options);
+  const draft = (proposal: Proposal) => createDraft(proposal, describe, options);
   return {
     steps,
     draft,
@@ -83,8 +82,8 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
       if (!row) throw new Error("a proposal was recorded without its effect");
       return publicEffect(row);
     },
-    claim: (target, request, signal) => claimWaiting(options, wakeups, target, request, signal),
-    extend: (ids, by) => store.extendEffects(ids, by, options.clock.nowMs() + BEAT_LEASE_MS),
+    claim: (target, request, signal) => claimWaiting(options, wakeups, agentName(target), request, signal),
+    extend: (ids, by) => store.extendEffects(ids, agentName(by), options.clock.nowMs() + BEAT_LEASE_MS),
     describeTarget: (target, description) => void targets.set(target, description),
     get: async (id) => publicEffect(await requireEffect(store, id)),
     async sweep(now_ms) {
@@ -97,19 +96,34 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
   };
 }
 
-function createDraft(proposal: Proposal, target: Target, { clock, expiresMs }: LedgerOptions): EffectDraft {
+/** An agent gets the effect's id as idempotency key, so it may be told twice unless it said that once is the limit. */
+function describeAgent(store: Store, target: string): Target {
+  return {
+    async repeatable(action) {
+      const commands = (await store.getAgent(target))?.commands ?? [];
+      return commands.find(({ name }) => name === action)?.idempotent ?? true;
+    },
+  };
+}
+
+function createDraft(
+  proposal: Proposal,
+  describe: (target: string) => Target,
+  { clock, expiresMs }: LedgerOptions,
+): EffectDraft {
   const kind = "command" as const;
   const { action, payload, cause } = proposal;
+  const target = agentName(proposal.target);
   const now = clock.nowMs();
-  const policy = judge({ kind, target: proposal.target, cause });
+  const policy = judge({ kind, target, cause });
   return {
     id: proposal.id ?? newId("eff"),
     kind,
-    target: proposal.target,
+    target,
     action,
     payload,
-    sha256: sha256(canonicalJson({ kind, target: proposal.target, action, payload })),
-    summary: target.summary?.(action, payload) ?? `Send ${action} to ${proposal.target}`,
+    sha256: sha256(canonicalJson({ kind, target, action, payload })),
+    summary: describe(target).summary?.(action, payload) ?? `Send ${action} to ${target}`,
     idempotency_key: proposal.idempotency_key,
     state: policy.decision === "allow" ? "approved" : policy.decision === "ask" ? "waiting" : "denied",
     cause,
@@ -140,7 +154,7 @@ async function claimWaiting(
     const rows = await store
       .claimEffects({
         target,
-        by: request.by,
+        by: agentName(request.by),
         limit: request.limit,
         lease_ms: request.leaseMs,
         now_ms: clock.nowMs(),
@@ -149,13 +163,27 @@ async function claimWaiting(
         stopWaiting.abort();
         throw error;
       });
-    if (rows.length > 0 || request.waitMs <= 0) {
-      stopWaiting.abort();
-      if (rows.length === request.limit) wakeups.wake(target);
-      return rows.map(toCommand);
+    if (rows.length === 0 && request.waitMs > 0) {
+      if (await woken) continue;
+      return [];
     }
-    if (!(await woken)) return [];
+    stopWaiting.abort();
+    // More may be there for whoever waits next, and what came meanwhile may have woken this one.
+    if ((await woken) || rows.length === request.limit) wakeups.wake(target);
+    if (!signal.aborted) return rows.map(toCommand);
+    for (const row of rows) await giveBack(store, row, clock.nowMs());
+    return [];
   }
+}
+
+/** Nobody is there any more to carry it out. */
+async function giveBack(store: Store, row: EffectRow, now_ms: number): Promise<void> {
+  await store.changeEffect(row.id, {
+    from: ["running"],
+    lease: row.lease ?? undefined,
+    to: "approved",
+    now_ms,
+  });
 }
 
 function toCommand(row: EffectRow): Command {
@@ -164,6 +192,7 @@ function toCommand(row: EffectRow): Command {
     command: row.action,
     payload: row.payload,
     source: row.cause.source,
+    event_id: row.cause.event_id,
     attempt: row.attempts,
     lease: row.lease ?? "",
     lease_until_ms: row.lease_until_ms ?? 0,

@@ -13,7 +13,7 @@ export interface Target {
   /** One line that a person understands. */
   summary?(action: string, payload: Effect["payload"]): string;
   /** Whether an attempt whose end nobody saw may simply be repeated. */
-  repeatable(action: string): boolean;
+  repeatable(action: string): boolean | Promise<boolean>;
 }
 
 interface StepOptions {
@@ -81,8 +81,8 @@ export class EffectSteps {
   async abandon(row: EffectRow): Promise<void> {
     const reason = `nobody saw how attempt ${row.attempts} by ${row.claimed_by} ended`;
     const lease = row.lease ?? undefined;
-    if (!this.#options.describe(row.target).repeatable(row.action))
-      await this.#end(row, lease, "unknown", reason);
+    const mayRepeat = await this.#options.describe(row.target).repeatable(row.action);
+    if (!mayRepeat) await this.#end(row, lease, "unknown", reason);
     else if (row.attempts >= MAX_ATTEMPTS) await this.#end(row, lease, "failed", reason);
     else await this.#again(row, lease, reason, 0);
   }

@@ -10,6 +10,9 @@ import type { Paths } from "../../service/client/paths.ts";
 import { loadConfig } from "../../service/config-load.ts";
 import type { Clock } from "../../service/lib/clock.ts";
 import { type Logger, silentLog } from "../../service/lib/log.ts";
+import { eventually } from "./eventually.ts";
+
+export { eventually } from "./eventually.ts";
 
 export interface TestServiceOptions {
   /** Keep using this folder, which stays when the service is closed. Default: a new one that goes with it. */
@@ -128,21 +131,6 @@ export async function startTestServiceProcess(options: TestServiceOptions = {}):
       place.remove();
     },
   };
-}
-
-/** Asks until `read` answers with something that `isRight` accepts. @throws Error with the last answer */
-export async function eventually<T>(
-  read: () => T | Promise<T>,
-  isRight: (value: T) => boolean = Boolean,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const end = performance.now() + timeoutMs;
-  for (;;) {
-    const value = await read();
-    if (isRight(value)) return value;
-    if (performance.now() > end) throw new Error(`it did not come to pass: ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 const entry = resolve(import.meta.dirname, "../../service/main.ts");

@@ -1,3 +1,8 @@
+import type { Effect } from "../../contract/effects.ts";
+import { SignalboxError } from "../../contract/errors.ts";
+import type { Parsed } from "../../contract/routes.ts";
+import type { Proposal } from "../../effects/ledger.ts";
+import { publicEffect } from "../../effects/steps.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Handlers } from "../register.ts";
 import type { EventStream } from "../stream.ts";
@@ -42,28 +47,16 @@ export function agentHandlers(parts: Parts): Pick<Handlers, AgentRoutes> {
       await agents.goOffline(agent);
       return ok;
     },
-    claimCommands: async ({ agent, limit, wait_ms, lease_ms }, context) => ({
-      commands: await ledger.claim(
-        agent,
-        { by: agent, limit, waitMs: wait_ms, leaseMs: lease_ms },
-        context.signal,
-      ),
-    }),
+    async claimCommands({ agent, limit, wait_ms, lease_ms }, { signal }) {
+      await agents.refuseConnector(agent);
+      const claim = { by: agent, limit, waitMs: wait_ms, leaseMs: lease_ms };
+      return { commands: await ledger.claim(agent, claim, signal) };
+    },
     streamCommands: ({ agent, capacity }, stream) => streamCommands(parts, agent, capacity, stream),
-    sendCommand: ({ agent, command, payload, source, idempotency_key, expires_in_ms }) =>
-      ledger.propose({
-        target: agent,
-        action: command,
-        payload,
-        cause: { event_id: null, run_id: null, workflow: null, version: null, line: null, source },
-        idempotency_key: `${source}:${idempotency_key ?? newId("key")}`,
-        correlation_id: null,
-        depth: 0,
-        expires_in_ms,
-      }),
+    sendCommand: (input) => sendCommand(parts, input),
     async listEffects(input) {
       const rows = await store.listEffects(input);
-      const effects = await Promise.all(rows.slice(0, input.limit).map((row) => ledger.get(row.id)));
+      const effects = rows.slice(0, input.limit).map(publicEffect);
       return { effects, next: rows.length > input.limit ? (effects.at(-1)?.id ?? null) : null };
     },
     getEffect: ({ effect_id }) => ledger.get(effect_id),
@@ -73,6 +66,28 @@ export function agentHandlers(parts: Parts): Pick<Handlers, AgentRoutes> {
   };
 }
 
+async function sendCommand({ ledger }: Parts, input: Parsed<"sendCommand">): Promise<Effect> {
+  const { agent, command, payload, source, idempotency_key, expires_in_ms } = input;
+  // What a workflow's file asks for is trusted, so nobody else may speak in a workflow's name.
+  if (source.startsWith("workflow:"))
+    throw new SignalboxError("forbidden", "only a workflow itself is a source of that name");
+  const proposal: Proposal = {
+    target: agent,
+    action: command,
+    payload,
+    cause: { event_id: null, run_id: null, workflow: null, version: null, line: null, source },
+    idempotency_key: `${source}:${idempotency_key ?? newId("key")}`,
+    correlation_id: null,
+    depth: 0,
+    expires_in_ms,
+  };
+  const effect = await ledger.propose(proposal);
+  if (effect.sha256 === ledger.draft(proposal).sha256) return effect;
+  throw new SignalboxError("idempotency_conflict", `the key ${idempotency_key} stands for another command`, {
+    details: { effect_id: effect.id },
+  });
+}
+
 /** Pushes commands as they are approved, never more than the agent takes at once. */
 async function streamCommands(
   { ledger, agents, store }: Parts,
@@ -80,25 +95,25 @@ async function streamCommands(
   capacity: number,
   stream: EventStream,
 ): Promise<void> {
+  await agents.refuseConnector(agent);
   const leave = agents.connected(agent);
   const out = new Set<string>();
-  let freed: (() => void) | undefined;
+  let proceed = () => {};
   const stop = store.onCommitted(({ changed }) => {
-    for (const id of changed) if (out.delete(id)) freed?.();
+    for (const id of changed) if (out.delete(id)) proceed();
   });
+  stream.signal.addEventListener("abort", () => proceed(), { once: true });
   try {
     while (!stream.signal.aborted) {
       if (out.size >= capacity) {
-        await Promise.race([new Promise<void>((resolve) => (freed = resolve)), stream.closed()]);
+        await new Promise<void>((resolve) => {
+          proceed = resolve;
+        });
         continue;
       }
       const limit = Math.min(100, capacity - out.size);
-      const commands = await ledger.claim(
-        agent,
-        { by: agent, limit, waitMs: STREAM_WAIT_MS, leaseMs: STREAM_LEASE_MS },
-        stream.signal,
-      );
-      for (const command of commands) {
+      const claim = { by: agent, limit, waitMs: STREAM_WAIT_MS, leaseMs: STREAM_LEASE_MS };
+      for (const command of await ledger.claim(agent, claim, stream.signal)) {
         out.add(command.effect_id);
         stream.send(command, command.effect_id, "command");
       }
