@@ -28,7 +28,8 @@ interface ControlOptions {
   aliases: readonly RouteAlias[];
   version: string;
   log: Logger;
-  drainMs: number;
+  /** How long a stop waits for requests under way; asked when it stops. */
+  drainMs(): number;
 }
 
 const openPaths = new Set(
@@ -50,7 +51,7 @@ export async function startControl(options: ControlOptions): Promise<Closeable> 
     process.umask(before);
   }
   if (process.platform !== "win32") chmodSync(options.socket, 0o600);
-  return { close: () => closeGently(app, open, options.drainMs) };
+  return { close: () => closeGently(app, open, options.drainMs()) };
 }
 
 function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance {

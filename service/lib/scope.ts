@@ -36,3 +36,29 @@ export class Scope implements Closeable {
     if (failures.length > 0) throw new AggregateError(failures, "some parts did not close cleanly");
   }
 }
+
+/** What is left of `totalMs`, in milliseconds; it begins to run with the first question. */
+export function createDrain(totalMs: number): () => number {
+  let endMs: number | undefined;
+  return () => {
+    endMs ??= performance.now() + totalMs;
+    return Math.max(0, endMs - performance.now());
+  };
+}
+
+/** Whether `work` settles before `ms` are over. A failure counts as settled; it is for whoever else awaits it. */
+export async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), Math.max(0, ms));
+  try {
+    return await Promise.race([
+      work.then(
+        () => true,
+        () => true,
+      ),
+      late.promise,
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

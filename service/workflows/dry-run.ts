@@ -3,7 +3,7 @@ import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
 import type { Handler, LogLine, SourceError, Tested } from "../contract/workflows.ts";
 import type { LuaHost, Operation, RunOutcome, ScratchHost, WorkflowSource } from "./lua/host.ts";
-import { toLuaEvent } from "./runner.ts";
+import { toLuaEvent } from "./lua-event.ts";
 
 type TestedRun = Tested["runs"][number];
 

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { Bus, Consumer } from "../bus/bus.ts";
+import type { Bus } from "../bus/bus.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
@@ -9,15 +9,15 @@ import { type EventLog, eventIdOfRun } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
-import { type Closeable, Scope } from "../lib/scope.ts";
+import { type Closeable, settlesWithin } from "../lib/scope.ts";
 import type { RunRow, Store } from "../store/store.ts";
 import { dryRun, madeUpEvent } from "./dry-run.ts";
-import { readWorkflowFiles, type WorkflowFile, watchWorkflowFiles } from "./files.ts";
+import { watchWorkflowFiles } from "./files.ts";
+import { handlersFor, Library, problemOf, type Slot, stateOf, versionOf } from "./library.ts";
 import type { LuaHost } from "./lua/host.ts";
 import { compileReach } from "./reach.ts";
 import { summarizeRuns, toRun } from "./run-view.ts";
-import { type RunCause, Runner } from "./runner.ts";
-import { startSchedule } from "./schedule.ts";
+import { Runner } from "./runner.ts";
 
 interface EngineOptions {
   store: Store;
@@ -30,83 +30,80 @@ interface EngineOptions {
   dir: string;
   hotReload: boolean;
   debounceMs: number;
+  /** How long a stop waits for handlers under way; asked when it stops. */
+  drainMs(): number;
 }
 
-/** Strikes (handlers that had to be stopped) after which a workflow is parked. */
-const STRIKES = 3;
-/** Handlers of one workflow that are with the Lua host at once; they still run one after the other. */
-const IN_FLIGHT = 32;
+/** Lines kept from loading a workflow. */
 const RECENT_LINES = 200;
+/** Runs whose lines are read where only the loud ones are wanted. */
+const LOGGED_RUNS = 1_000;
 
-interface Slot {
-  name: string;
-  file: WorkflowFile;
-  /** What runs, if anything does. */
-  loaded: {
-    digest: string;
-    handlers: Handler[];
-    loaded_ms: number;
-    reach: ((event: Event) => boolean)[];
-  } | null;
-  problem: SourceError | null;
-  disabled: boolean;
-  parked: string | null;
-  consumer: Consumer | null;
-  schedules: Closeable[];
-  /** Lines from loading and from schedules, newest last. */
-  recent: (LogLine & { run_id: string | null })[];
-}
+const severity: Record<LogLine["level"], number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** Keeps the workflows of one folder loaded, gives them their events, and answers for them. */
 export class Engine implements Closeable {
   readonly #options: EngineOptions;
+  readonly #library: Library;
   readonly #runner: Runner;
-  readonly #slots = new Map<string, Slot>();
-  readonly #scope = new Scope();
   readonly #logListeners = new Set<(workflow: string, line: LogLine) => void>();
-  #loading: Promise<void> = Promise.resolve();
-  #closing = false;
+  #watcher: Closeable | undefined;
 
   private constructor(options: EngineOptions) {
     this.#options = options;
+    const library = new Library({
+      ...options,
+      execute: (cause) => this.#runner.execute(cause),
+      onActive: () => this.#runner.takeUp(),
+      onUnloaded: (name) => this.#runner.release(name),
+    });
+    this.#library = library;
     this.#runner = new Runner({
       ...options,
-      onStrike: (workflow, reason) => this.#strike(workflow, reason),
-      find: (workflow) => this.#running(workflow),
+      onStrike: (name, reason) => library.strike(name, reason),
+      onAhead: (name) =>
+        void library.restart(name).catch((error: unknown) => this.#notRestarted(name, error)),
+      find: (name) => library.running(name),
+      causeOf: (row) => library.causeOf(row),
     });
   }
 
   static async start(options: EngineOptions): Promise<Engine> {
     const engine = new Engine(options);
-    await engine.#sync(true);
-    await engine.#runner.recover((row) => engine.#causeOf(row));
-    if (options.hotReload)
-      engine.#scope.use(watchWorkflowFiles({ ...options, onChange: () => engine.#sync(false) }));
-    return engine;
+    try {
+      // Watched first, so that no change falls between the look and the watch.
+      if (options.hotReload)
+        engine.#watcher = watchWorkflowFiles({ ...options, onChange: () => engine.#library.sync(false) });
+      await engine.#library.sync(true);
+      return engine;
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
   }
 
-  /** Loads all files again; those whose text is the same keep their Lua state. */
+  /** Reads all files again and loads those whose text changed or did not load; the others keep their Lua state. */
   async reload(): Promise<{ workflows: number; failed: number }> {
-    await this.#sync(true);
-    const slots = [...this.#slots.values()];
+    await this.#library.sync(true);
+    const { slots } = this.#library;
     return { workflows: slots.length, failed: slots.filter((slot) => slot.problem !== null).length };
   }
 
   async list(): Promise<Workflow[]> {
-    const rows = new Map((await this.#options.store.listWorkflowRows()).map((row) => [row.name, row]));
-    const lastSeq = this.#options.store.lastSeq();
-    return [...this.#slots.values()]
+    const { store } = this.#options;
+    const rows = new Map((await store.listWorkflowRows()).map((row) => [row.name, row]));
+    const lastSeq = store.lastSeq();
+    return [...this.#library.slots]
       .sort((a, b) => (a.name < b.name ? -1 : 1))
       .map((slot) => {
         const row = rows.get(slot.name);
+        const parked =
+          slot.parked === null ? null : { message: slot.parked, file: null, line: null, traceback: null };
         return {
           name: slot.name,
           file: slot.file.file,
           state: stateOf(slot),
-          problem:
-            slot.parked === null
-              ? slot.problem
-              : { message: slot.parked, file: null, line: null, traceback: null },
+          problem: parked ?? slot.problem,
           version: slot.loaded?.digest ?? null,
           handlers: slot.loaded?.handlers ?? [],
           loaded_ms: slot.loaded?.loaded_ms ?? null,
@@ -119,26 +116,20 @@ export class Engine implements Closeable {
   }
 
   async get(name: string): Promise<Workflow> {
+    this.#library.require(name);
     const found = (await this.list()).find((workflow) => workflow.name === name);
-    if (!found) throw unknownWorkflow(name);
+    if (!found) throw new Error(`${name} is loaded but not listed`);
     return found;
   }
 
   async enable(name: string): Promise<Workflow> {
-    const slot = this.#require(name);
-    await this.#options.store.saveWorkflowRow(name, { disabled: false, parked_reason: null, strikes: 0 });
-    slot.disabled = false;
-    slot.parked = null;
-    await this.#activate(slot);
+    await this.#library.enable(name);
     return this.get(name);
   }
 
   /** Events that come meanwhile are not given to it later. */
   async disable(name: string): Promise<Workflow> {
-    const slot = this.#require(name);
-    await this.#options.store.saveWorkflowRow(name, { disabled: true });
-    slot.disabled = true;
-    await this.#deactivate(slot);
+    await this.#library.disable(name);
     return this.get(name);
   }
 
@@ -158,7 +149,7 @@ export class Engine implements Closeable {
     }
   }
 
-  /** @throws `workflow_load_failed`, `not_found`, `invalid_request` */
+  /** Runs handlers and records nothing. @throws `workflow_load_failed`, `not_found`, `invalid_request` */
   async test(request: {
     source?: string | undefined;
     file: string;
@@ -168,7 +159,7 @@ export class Engine implements Closeable {
     results: Json[];
   }): Promise<Tested> {
     const now = this.#options.clock.nowMs();
-    const slot = request.workflow === undefined ? undefined : this.#require(request.workflow);
+    const slot = request.workflow === undefined ? undefined : this.#library.require(request.workflow);
     const source = request.source ?? slot?.file.source;
     if (source === undefined) throw new SignalboxError("invalid_request", "give either source or workflow");
     const event = await this.#eventFor(request, now);
@@ -188,18 +179,13 @@ export class Engine implements Closeable {
 
   /** Gives a recorded event to a workflow once more, as new runs. */
   async runAgain(name: string, event_id: string): Promise<Run[]> {
-    const slot = this.#require(name);
-    const { loaded } = slot;
-    if (!loaded)
-      throw new SignalboxError("conflict", `${name} is not loaded`, {
-        hint: "Correct its text first; `signalbox workflow show` has the line.",
-      });
+    const slot = this.#library.require(name);
+    this.#assertRunning(slot);
     const event = await this.#requireEvent(event_id);
     const again = newId("again");
-    const workflow = { name, file: slot.file.file, digest: loaded.digest };
-    const hit = loaded.handlers.filter((_, index) => loaded.reach[index]?.(event));
+    const workflow = versionOf(slot);
     return Promise.all(
-      hit.map(async (handler) =>
+      handlersFor(slot, event).map(async (handler) =>
         toRun(await this.#runner.execute({ workflow, handler, event, due_ms: 0, again })),
       ),
     );
@@ -207,27 +193,23 @@ export class Engine implements Closeable {
 
   /** One run by its id, or all runs of an event as one. @throws `not_found` */
   async getRun(run_id: string): Promise<Run> {
-    const row = await this.#options.store.getRun(run_id);
+    const { store } = this.#options;
+    const row = await store.getRun(run_id);
     if (row) return toRun(row);
-    const event = await this.#options.store.getEvent(eventIdOfRun(run_id));
+    const event = await store.getEvent(eventIdOfRun(run_id));
     if (!event) throw new SignalboxError("not_found", `there is no run ${run_id}`);
-    const rows = await this.#options.store.runsOfEvent(event.id);
-    const queued = [...this.#slots.values()].some(
-      (slot) => slot.consumer !== null && slot.consumer.cursor < event.seq && this.#wants(slot, event),
-    );
-    return summarizeRuns(event, rows, queued);
+    const rows = await store.runsOfEvent(event.id);
+    return summarizeRuns(event, rows, this.#library.awaits(event, rows));
   }
 
   async retryRun(run_id: string): Promise<Run> {
     const row = await this.#requireRun(run_id);
     if (row.status !== "failed" && row.status !== "cancelled")
       throw new SignalboxError("conflict", `${run_id} is ${row.status}`);
-    const cause = await this.#causeOf(row);
+    this.#assertRunning(this.#library.require(row.workflow));
+    const cause = await this.#library.causeOf(row);
     if (!cause)
-      throw new SignalboxError(
-        "conflict",
-        `${row.workflow} is not loaded, or has no handler ${row.handler} any more`,
-      );
+      throw new SignalboxError("conflict", `${row.workflow} has no handler ${row.handler} any more`);
     return toRun(await this.#runner.retry(row, cause));
   }
 
@@ -238,32 +220,36 @@ export class Engine implements Closeable {
     return toRun(await this.#runner.cancel(row));
   }
 
-  /** Newest lines, oldest first. */
+  /** The newest lines of at least `level`, oldest first. */
   async logs(
     name: string,
     limit: number,
+    level: LogLine["level"],
   ): Promise<(LogLine & { run_id: string | null; event_id: string | null })[]> {
-    const slot = this.#require(name);
-    const runs = await this.#options.store.recentLogs(name, limit);
+    const slot = this.#library.require(name);
+    const runs = await this.#options.store.recentLogs(name, level === "debug" ? limit : LOGGED_RUNS);
     const ofRuns = runs.flatMap((run) =>
       run.logs.map((line) => ({ ...line, run_id: run.run_id, event_id: run.event_id })),
     );
-    const all = [...ofRuns, ...slot.recent.map((line) => ({ ...line, event_id: null }))];
-    return all.sort((a, b) => a.time_ms - b.time_ms).slice(-limit);
+    return [...ofRuns, ...slot.recent.map((line) => ({ ...line, event_id: null }))]
+      .filter((line) => severity[line.level] >= severity[level])
+      .sort((a, b) => a.time_ms - b.time_ms)
+      .slice(-limit);
   }
 
   /** For the Lua host: every line as it is written. */
   readonly onLog = (workflow: string, run_id: string | null, line: LogLine): void => {
     if (run_id === null) {
-      const slot = this.#slots.get(workflow);
+      const slot = this.#library.find(workflow);
       if (slot) slot.recent = [...slot.recent.slice(1 - RECENT_LINES), { ...line, run_id }];
     }
-    this.#options.log[line.level]({ workflow_name: workflow, run_id }, line.message);
+    this.#options.log[line.level]({ workflow_name: workflow, run_id, line: line.line }, line.message);
     for (const listener of this.#logListeners) listener(workflow, line);
   };
 
+  /** @throws `not_found` */
   followLogs(name: string, listener: (line: LogLine) => void): () => void {
-    this.#require(name);
+    this.#library.require(name);
     const mine = (workflow: string, line: LogLine) => {
       if (workflow === name) listener(line);
     };
@@ -271,182 +257,23 @@ export class Engine implements Closeable {
     return () => this.#logListeners.delete(mine);
   }
 
+  /** What does not end in time comes again after the next start. */
   async close(): Promise<void> {
-    this.#closing = true;
-    await this.#scope.close();
-    await this.#loading;
-    for (const slot of this.#slots.values()) await this.#deactivate(slot);
+    this.#watcher?.close();
+    const drained = await settlesWithin(this.#library.close(), this.#options.drainMs());
     this.#runner.close();
+    if (!drained) this.#options.log.warn("handlers under way were not waited for; their events come again");
   }
 
-  /** One load after the other, however often it is asked for. */
-  #sync(force: boolean): Promise<void> {
-    this.#loading = this.#loading.catch(() => undefined).then(() => this.#syncNow(force));
-    return this.#loading;
+  #notRestarted(name: string, error: unknown): void {
+    this.#options.log.error({ err: error, workflow_name: name }, "a workflow could not be started anew");
   }
 
-  async #syncNow(force: boolean): Promise<void> {
-    if (this.#closing) return;
-    const files = await readWorkflowFiles(this.#options.dir);
-    const rows = new Map((await this.#options.store.listWorkflowRows()).map((row) => [row.name, row]));
-    for (const name of [...this.#slots.keys()].filter((known) => !files.some((file) => file.name === known)))
-      await this.#remove(name);
-    for (const file of files) {
-      const slot = this.#slots.get(file.name);
-      const same = slot?.file.digest === file.digest;
-      if (slot && same && (!force || slot.problem === null)) continue;
-      const row = rows.get(file.name);
-      await this.#load(slot ?? newSlot(file, row?.disabled ?? false, row?.parked_reason ?? null), file);
-    }
-  }
-
-  async #load(slot: Slot, file: WorkflowFile): Promise<void> {
-    const isNewText = this.#slots.has(slot.name) && slot.file.digest !== file.digest;
-    slot.file = file;
-    this.#slots.set(slot.name, slot);
-    try {
-      const state = await this.#options.store.readWorkflowState(slot.name);
-      const { handlers } = await this.#options.host.load({
-        name: slot.name,
-        file: basename(file.file),
-        source: file.source,
-        state,
-      });
-      slot.loaded = {
-        digest: file.digest,
-        handlers,
-        loaded_ms: this.#options.clock.nowMs(),
-        reach: handlers.map(compileReach),
-      };
-      slot.problem = null;
-      this.#options.log.info({ workflow_name: slot.name, handlers: handlers.length }, "workflow loaded");
-    } catch (error) {
-      if (!SignalboxError.is(error)) throw error;
-      slot.problem = problemOf(error, file.file);
-      this.#options.log.error(
-        { workflow_name: slot.name, error: error.message, keptOld: slot.loaded !== null },
-        "workflow not loaded",
-      );
-      return;
-    }
-    // A new text has earned a new chance.
-    if (isNewText && slot.parked !== null) {
-      await this.#options.store.saveWorkflowRow(slot.name, { parked_reason: null, strikes: 0 });
-      slot.parked = null;
-    }
-    await this.#activate(slot);
-  }
-
-  async #remove(name: string): Promise<void> {
-    const slot = this.#slots.get(name);
-    if (!slot) return;
-    this.#slots.delete(name);
-    await this.#deactivate(slot);
-    await this.#options.host.unload(name);
-    this.#options.log.info({ workflow_name: name }, "workflow removed");
-  }
-
-  async #activate(slot: Slot): Promise<void> {
-    if (slot.loaded === null || slot.disabled || slot.parked !== null || this.#closing) return;
-    for (const schedule of slot.schedules) schedule.close();
-    slot.schedules = slot.loaded.handlers
-      .filter((handler) => handler.every_ms !== null)
-      .map((handler) => this.#schedule(slot, handler));
-    slot.consumer ??= await this.#options.bus.consume(
-      {
-        name: `workflow:${slot.name}`,
-        from: "now",
-        maxInFlight: IN_FLIGHT,
-        wants: (event) => this.#wants(slot, event),
-      },
-      (event) => this.#handle(slot, event),
-    );
-    slot.consumer.resume();
-  }
-
-  async #deactivate(slot: Slot): Promise<void> {
-    for (const schedule of slot.schedules) schedule.close();
-    slot.schedules = [];
-    const { consumer } = slot;
-    slot.consumer = null;
-    await consumer?.close();
-    if (slot.disabled && !this.#closing)
-      await this.#options.store.saveCursor(
-        `workflow:${slot.name}`,
-        this.#options.store.lastSeq(),
-        this.#options.clock.nowMs(),
-      );
-  }
-
-  #schedule(slot: Slot, handler: Handler): Closeable {
-    return startSchedule({
-      clock: this.#options.clock,
-      everyMs: handler.every_ms ?? 1_000,
-      onDue: async (due_ms) => {
-        const workflow = this.#running(slot.name);
-        if (workflow) await this.#runner.execute({ workflow, handler, event: null, due_ms });
-      },
-      onError: (error) =>
-        this.#options.log.error(
-          { err: error, workflow_name: slot.name },
-          "a scheduled handler could not be recorded",
-        ),
+  #assertRunning(slot: Slot): void {
+    if (this.#library.running(slot.name)) return;
+    throw new SignalboxError("conflict", `${slot.name} is ${stateOf(slot)}`, {
+      hint: "`signalbox workflow show` says why; correct its text or enable it first.",
     });
-  }
-
-  #wants(slot: Slot, event: Event): boolean {
-    if (event.parked || event.source === `workflow:${slot.name}`) return false;
-    return slot.loaded?.reach.some((reaches) => reaches(event)) ?? false;
-  }
-
-  async #handle(slot: Slot, event: Event): Promise<void> {
-    const { loaded } = slot;
-    if (!loaded || slot.parked !== null)
-      throw new SignalboxError("unavailable", `${slot.name} does not run now`);
-    const workflow = { name: slot.name, file: slot.file.file, digest: loaded.digest };
-    const hit = loaded.handlers.filter((_, index) => loaded.reach[index]?.(event));
-    await Promise.all(hit.map((handler) => this.#runner.execute({ workflow, handler, event, due_ms: 0 })));
-  }
-
-  async #strike(name: string, reason: string): Promise<void> {
-    const slot = this.#slots.get(name);
-    if (!slot) return;
-    const row = (await this.#options.store.listWorkflowRows()).find((one) => one.name === name);
-    const strikes = (row?.strikes ?? 0) + 1;
-    const parked_reason = strikes >= STRIKES ? `parked after ${strikes} strikes; the last: ${reason}` : null;
-    await this.#options.store.saveWorkflowRow(name, { strikes, parked_reason });
-    if (parked_reason === null) return;
-    slot.parked = parked_reason;
-    slot.consumer?.pause();
-    for (const schedule of slot.schedules) schedule.close();
-    slot.schedules = [];
-    this.#options.log.error({ workflow_name: name, reason }, "workflow parked");
-    await this.#options.events.push({
-      type: "signalbox.workflow.parked",
-      source: "signalbox",
-      body: `${name}: ${parked_reason}`,
-      payload: { workflow: name, reason, strikes },
-      origin_kind: "system",
-    });
-  }
-
-  #running(name: string): { name: string; file: string; digest: string } | null {
-    const slot = this.#slots.get(name);
-    if (!slot?.loaded || slot.disabled || slot.parked !== null) return null;
-    return { name, file: slot.file.file, digest: slot.loaded.digest };
-  }
-
-  async #causeOf(row: RunRow): Promise<RunCause | null> {
-    const slot = this.#slots.get(row.workflow);
-    const handler = slot?.loaded?.handlers.find((one) => one.id === row.handler);
-    if (!slot?.loaded || !handler) return null;
-    const event = row.event_id === null ? null : await this.#options.store.getEvent(row.event_id);
-    return {
-      workflow: { name: slot.name, file: slot.file.file, digest: slot.loaded.digest },
-      handler,
-      event,
-      due_ms: row.started_ms ?? 0,
-    };
   }
 
   async #eventFor(
@@ -469,50 +296,8 @@ export class Engine implements Closeable {
     if (!row) throw new SignalboxError("not_found", `there is no run ${run_id}`);
     return row;
   }
-
-  #require(name: string): Slot {
-    const slot = this.#slots.get(name);
-    if (!slot) throw unknownWorkflow(name);
-    return slot;
-  }
-}
-
-function unknownWorkflow(name: string): SignalboxError {
-  return new SignalboxError("not_found", `there is no workflow ${name}`, {
-    hint: "`signalbox workflow list` shows those there are.",
-  });
-}
-
-function newSlot(file: WorkflowFile, disabled: boolean, parked: string | null): Slot {
-  return {
-    name: file.name,
-    file,
-    loaded: null,
-    problem: null,
-    disabled,
-    parked,
-    consumer: null,
-    schedules: [],
-    recent: [],
-  };
-}
-
-function stateOf(slot: Slot): Workflow["state"] {
-  if (slot.disabled) return "disabled";
-  if (slot.parked !== null) return "parked";
-  return slot.loaded === null ? "failed" : "active";
 }
 
 function nameOf(file: string): string {
   return basename(file).replace(/\.lua$/, "");
-}
-
-function problemOf(error: SignalboxError, file: string): SourceError {
-  const details = error.details as Partial<SourceError> | undefined;
-  return {
-    message: details?.message ?? error.message,
-    file: details?.file ?? file,
-    line: details?.line ?? null,
-    traceback: details?.traceback ?? null,
-  };
 }

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { type FSWatcher, mkdirSync, watch } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sha256 } from "../lib/canonical.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
@@ -13,10 +13,8 @@ export interface WorkflowFile {
   source: string;
   /** Hex SHA-256 of the text. */
   digest: string;
-}
-
-export function digestOf(source: string): string {
-  return createHash("sha256").update(source).digest("hex");
+  /** Why it can't be read; its text is then empty. */
+  unreadable: string | null;
 }
 
 /** All `.lua` files of a folder, by name; folders in it (annotations, modules) are left alone. */
@@ -29,7 +27,7 @@ export async function readWorkflowFiles(dir: string): Promise<WorkflowFile[]> {
     .filter((entry) => !entry.isDirectory() && /^[^.].*\.lua$/.test(entry.name))
     .map((entry) => entry.name);
   const files = await Promise.all(
-    names.sort().map((name) => readWorkflowFile(join(dir, name), name.slice(0, -4))),
+    names.sort().map((name) => readWorkflowFile(join(dir, name), name.slice(0, -".lua".length))),
   );
   return files.filter((file) => file !== null);
 }
@@ -37,11 +35,13 @@ export async function readWorkflowFiles(dir: string): Promise<WorkflowFile[]> {
 async function readWorkflowFile(file: string, name: string): Promise<WorkflowFile | null> {
   try {
     const source = await readFile(file, "utf8");
-    return { name, file, source, digest: digestOf(source) };
+    return { name, file, source, digest: sha256(source), unreadable: null };
   } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
     // It went away between listing and reading, as editors do when they save.
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
+    if (code === "ENOENT") return null;
+    // One file that can't be read must not keep the others from loading.
+    return { name, file, source: "", digest: `unreadable: ${message}`, unreadable: message };
   }
 }
 
@@ -54,7 +54,6 @@ export function watchWorkflowFiles(options: {
   onChange(): Promise<void>;
 }): Closeable {
   const { dir, debounceMs, clock, log } = options;
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
   let cancel: (() => void) | undefined;
   let watcher: FSWatcher | undefined;
   const onEvent = () => {
@@ -65,16 +64,17 @@ export function watchWorkflowFiles(options: {
         .catch((error: unknown) => log.error({ err: error, dir }, "workflows could not be loaded again"));
     });
   };
-  try {
-    watcher = watch(dir, { persistent: false }, onEvent);
-    watcher.on("error", (error) =>
-      log.warn(
-        { err: error, dir },
-        "the workflow folder is no longer watched; use `signalbox workflow reload`",
-      ),
+  const unwatched = (error: unknown) =>
+    log.warn(
+      { err: error, dir },
+      "the workflow folder can't be watched; after a change run `signalbox workflow reload`",
     );
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    watcher = watch(dir, { persistent: false }, onEvent);
+    watcher.on("error", unwatched);
   } catch (error) {
-    log.warn({ err: error, dir }, "the workflow folder can't be watched; use `signalbox workflow reload`");
+    unwatched(error);
   }
   return {
     close() {

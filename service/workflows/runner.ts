@@ -1,5 +1,5 @@
-import { SignalboxError } from "../contract/errors.ts";
 import type { Effect } from "../contract/effects.ts";
+import { SignalboxError } from "../contract/errors.ts";
 import type { SourceError } from "../contract/workflows.ts";
 import type { EffectLedger } from "../effects/ledger.ts";
 import type { EventLog } from "../events/log.ts";
@@ -36,10 +36,14 @@ interface RunnerOptions {
   onAhead(workflow: string): void;
   /** The loaded version of a workflow, if it may run. */
   find(workflow: string): RunningWorkflow | null;
+  /** What a recorded run needs to go on; null while it can't. */
+  causeOf(row: RunRow): Promise<RunCause | null>;
 }
 
 /** Times that a run is begun anew because others ended its thread. */
 const MAX_LOST = 3;
+/** Until a run whose next part could not be recorded is taken up again. */
+const AGAIN_MS = 5_000;
 
 /** A run that is not over. */
 interface Open {
@@ -56,6 +60,7 @@ export class Runner {
   readonly #waiting = new Map<string, string>();
   /** Run id → how to cancel its timer. */
   readonly #sleeping = new Map<string, () => void>();
+  #cancelAgain: (() => void) | undefined;
   readonly #stop: () => void;
   #closed = false;
 
@@ -74,12 +79,12 @@ export class Runner {
     return this.#run(cause, known ?? row);
   }
 
-  /** Takes up runs that wait and that nobody has in hand. `causeOf` says null for those that can't go on now. */
-  async takeUp(causeOf: (row: RunRow) => Promise<RunCause | null>): Promise<void> {
+  /** Takes up runs that wait and that nobody has in hand, where their workflow may run. */
+  async takeUp(): Promise<void> {
     for (const row of await this.#options.store.openRuns()) {
       if (this.#open.has(row.run_id)) continue;
-      const cause = await causeOf(row);
-      if (cause) await this.#wait(cause, row);
+      const cause = await this.#options.causeOf(row);
+      if (cause && !this.#open.has(row.run_id)) await this.#wait(cause, row);
     }
   }
 
@@ -94,7 +99,8 @@ export class Runner {
    * command that failed, the command is tried again first.
    */
   async retry(row: RunRow, cause: RunCause): Promise<RunRow> {
-    if (this.#open.has(row.run_id)) throw new SignalboxError("conflict", `${row.run_id} is under way already`);
+    if (this.#open.has(row.run_id))
+      throw new SignalboxError("conflict", `${row.run_id} is under way already`);
     const again: RunRow = { ...row, status: "queued", finished_ms: null, error: null };
     const last = row.journal.at(-1);
     if (last?.kind !== "call" || last.end?.ok !== false) return this.#run(cause, again);
@@ -114,6 +120,7 @@ export class Runner {
   close(): void {
     this.#closed = true;
     this.#stop();
+    this.#cancelAgain?.();
     for (const cancel of this.#sleeping.values()) cancel();
     this.#sleeping.clear();
   }
@@ -204,7 +211,8 @@ export class Runner {
     host.drop(row.run_id);
     const wait = waitForEffect(effect_id, { agent: effect.target, command: effect.action });
     const run: RunRow = { ...row, status: "waiting", ...wait };
-    if (["failed", "expired", "skipped", "unknown"].includes(effect.state)) await ledger.steps.retry(effect_id);
+    if (["failed", "expired", "skipped", "unknown"].includes(effect.state))
+      await ledger.steps.retry(effect_id);
     await store.commitRun({ run, events: [], effects: [], state: [] });
     await this.#wait(cause, run);
     return run;
@@ -251,8 +259,11 @@ export class Runner {
     if (!open || open.isComputing || this.#closed) return;
     const { host, clock, find } = this.#options;
     const workflow = find(open.row.workflow);
-    // Disabled or parked: taken up when it runs again.
-    if (!workflow) return this.#forget(open.row);
+    if (!workflow) {
+      // Disabled or parked: taken up when it runs again.
+      this.#forget(open.row);
+      return;
+    }
     const now = clock.nowMs();
     const row = resumedOf(open.row, end, now);
     if (host.isSuspended(run_id))
@@ -270,8 +281,11 @@ export class Runner {
   /** Nobody waits for it, and what is on disk brings it again. */
   #background(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
-      if (!this.#closed)
-        this.#options.log.error({ err: error }, "a run could not be recorded; it goes on after a restart");
+      if (this.#closed) return;
+      const { log, clock } = this.#options;
+      log.error({ err: error }, "a run could not go on; trying again");
+      this.#cancelAgain?.();
+      this.#cancelAgain = clock.after(AGAIN_MS, () => this.#background(this.takeUp()));
     });
   }
 }

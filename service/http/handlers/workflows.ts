@@ -1,4 +1,3 @@
-import type { LogLine } from "../../contract/workflows.ts";
 import { toRun } from "../../workflows/run-view.ts";
 import type { Handlers } from "../register.ts";
 import type { Parts } from "./parts.ts";
@@ -19,8 +18,6 @@ type WorkflowRoutes =
   | "retryRun"
   | "cancelRun";
 
-const severity: Record<LogLine["level"], number> = { debug: 0, info: 1, warn: 2, error: 3 };
-
 export function workflowHandlers({ store, engine }: Parts): Pick<Handlers, WorkflowRoutes> {
   return {
     listWorkflows: async () => ({ workflows: await engine.list() }),
@@ -31,10 +28,9 @@ export function workflowHandlers({ store, engine }: Parts): Pick<Handlers, Workf
     enableWorkflow: async ({ workflow }) => ({ workflow: await engine.enable(workflow) }),
     disableWorkflow: async ({ workflow }) => ({ workflow: await engine.disable(workflow) }),
     runWorkflow: async ({ workflow, event_id }) => ({ runs: await engine.runAgain(workflow, event_id) }),
-    async workflowLogs({ workflow, limit, level }) {
-      const lines = await engine.logs(workflow, limit);
-      return { lines: lines.filter((line) => severity[line.level] >= severity[level]) };
-    },
+    workflowLogs: async ({ workflow, limit, level }) => ({
+      lines: await engine.logs(workflow, limit, level),
+    }),
     async streamLogs({ workflow }, stream) {
       const stop = engine.followLogs(workflow, (line) => stream.send(line));
       await stream.closed();
