@@ -1,0 +1,30 @@
+import { cpSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
+export const repository = resolve(import.meta.dirname, "..");
+
+type ClientModule = typeof import("../service/client/index.ts");
+
+/** What users install: the built service, command line and libraries. */
+export interface Product {
+  readonly service: string;
+  readonly cli: string;
+  client(): Promise<ClientModule>;
+}
+
+/** Copies the build, so that a later build does not change what runs. @throws Error when there is none */
+export function copyProduct(folder: string): Product {
+  if (!existsSync(join(repository, "dist", "service.js"))) throw new Error("build it first: npm run build");
+  mkdirSync(folder, { recursive: true });
+  for (const part of ["dist", "bin", "package.json"]) {
+    cpSync(join(repository, part), join(folder, part), { recursive: true });
+  }
+  symlinkSync(join(repository, "node_modules"), join(folder, "node_modules"));
+  const load = (file: string) => import(pathToFileURL(join(folder, "dist", file)).href);
+  return {
+    service: join(folder, "dist", "service.js"),
+    cli: join(folder, "bin", "signalbox.cjs"),
+    client: () => load("client.js"),
+  };
+}
