@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { serviceEntry } from "../client/discover.ts";
 import { SignalboxError } from "../contract/errors.ts";
@@ -77,9 +78,19 @@ async function ended(pid: number): Promise<void> {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     // EPERM: it lives, as somebody else.
     return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** In a container the first process may never ask how its orphans ended, and then their numbers stay taken. */
+function isZombie(pid: number): boolean {
+  if (process.platform !== "linux") return false;
+  try {
+    return /\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true; // It ended in between.
   }
 }
