@@ -7,7 +7,7 @@ import type { EventLog } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
-import type { RunRow, Store } from "../store/store.ts";
+import type { RunRow, Store, WorkflowRow } from "../store/store.ts";
 import { readWorkflowFiles, type WorkflowFile } from "./files.ts";
 import type { LuaHost } from "./lua/host.ts";
 import { compileReach } from "./reach.ts";
@@ -60,6 +60,8 @@ export interface Slot {
 export class Library {
   readonly #options: LibraryOptions;
   readonly #slots = new Map<string, Slot>();
+  /** Loads for the first time, so that it is not listed yet. */
+  #fresh: Slot | undefined;
   #loading: Promise<void> = Promise.resolve();
   #closing = false;
 
@@ -81,18 +83,18 @@ export class Library {
   }
 
   find(name: string): Slot | undefined {
-    return this.#slots.get(name);
+    return this.#slots.get(name) ?? (this.#fresh?.name === name ? this.#fresh : undefined);
   }
 
   /** The loaded version, if it may run. */
   running(name: string): RunningWorkflow | null {
-    const slot = this.#slots.get(name);
+    const slot = this.find(name);
     return slot && isRunning(slot) ? versionOf(slot) : null;
   }
 
   /** What a recorded run needs to go on; null while its workflow does not run or has lost the handler. */
   async causeOf(row: RunRow): Promise<RunCause | null> {
-    const slot = this.#slots.get(row.workflow);
+    const slot = this.find(row.workflow);
     const workflow = this.running(row.workflow);
     const handler = slot?.loaded?.handlers.find((one) => one.id === row.handler);
     if (!workflow || !handler) return null;
@@ -129,7 +131,7 @@ export class Library {
 
   /** A handler had to be stopped. After the third time the workflow is, too, until somebody enables it. */
   async strike(name: string, reason: string): Promise<void> {
-    const slot = this.#slots.get(name);
+    const slot = this.find(name);
     if (!slot || slot.parked !== null) return;
     const { store, events, log } = this.#options;
     const row = (await store.listWorkflowRows()).find((one) => one.name === name);
@@ -194,16 +196,22 @@ export class Library {
       const slot = this.#slots.get(file.name);
       const same = slot?.file.digest === file.digest;
       if (slot && same && (!force || slot.problem === null)) continue;
-      const row = rows.get(file.name);
-      await this.#load(slot ?? newSlot(file, row?.disabled ?? false, row?.parked_reason ?? null), file);
+      if (slot) await this.#load(slot, file);
+      else await this.#add(newSlot(file, rows.get(file.name)));
     }
     await this.#options.onActive();
   }
 
-  async #load(slot: Slot, file: WorkflowFile): Promise<void> {
-    const isNewText = this.#slots.has(slot.name) && slot.file.digest !== file.digest;
-    slot.file = file;
+  async #add(slot: Slot): Promise<void> {
+    this.#fresh = slot;
+    await this.#load(slot, slot.file);
     this.#slots.set(slot.name, slot);
+    this.#fresh = undefined;
+  }
+
+  async #load(slot: Slot, file: WorkflowFile): Promise<void> {
+    const isNewText = slot.file.digest !== file.digest;
+    slot.file = file;
     try {
       await this.#loadText(slot, file);
     } catch (error) {
@@ -357,15 +365,15 @@ function consumerOf(name: string): string {
   return `workflow:${name}`;
 }
 
-function newSlot(file: WorkflowFile, disabled: boolean, parked: string | null): Slot {
+function newSlot(file: WorkflowFile, row: WorkflowRow | undefined): Slot {
   return {
     name: file.name,
     file,
     loaded: null,
     isInHost: false,
     problem: null,
-    disabled,
-    parked,
+    disabled: row?.disabled ?? false,
+    parked: row?.parked_reason ?? null,
     consumer: null,
     schedules: [],
     recent: [],
