@@ -14,11 +14,18 @@ const mentionPattern = /(?<![\p{L}\p{N}_@.+/-])@([\p{L}\p{N}][\p{L}\p{N}_-]{0,99
 /** Tools of the usual coding agents, found in text where they are called: `bash(…)`. */
 const toolNames =
   "bash|read|edit|write|multiedit|patch|apply_patch|grep|glob|list|ls|webfetch|websearch|task|todowrite|todoread|skill";
+/** With the text that must be there for each: looking for that is many times cheaper. */
 const toolPatterns = [
-  new RegExp(`(?<![\\w.])(${toolNames})\\(`, "gi"),
-  /\btool(?:[_ -]?call)?\s*[:=]\s*["'`]?([A-Za-z][\w.-]{0,99})/gi,
-  // Bounded, since text like `<tool <tool <tool` would otherwise be read to its end from each of them.
-  /<(?:tool|invoke)\s[^<>]{0,200}?name="([A-Za-z][\w.-]{0,99})"/gi,
+  { needs: /\(/, pattern: new RegExp(`(?<![\\w.])(${toolNames})\\(`, "gi") },
+  {
+    needs: /tool/i,
+    pattern: /\btool(?:[_ -]?call)?\s*[:=]\s*["'`]?([A-Za-z][\w.-]{0,99})/gi,
+  },
+  {
+    needs: /</,
+    // Bounded, since text like `<tool <tool <tool` would otherwise be read to its end from each of them.
+    pattern: /<(?:tool|invoke)\s[^<>]{0,200}?name="([A-Za-z][\w.-]{0,99})"/gi,
+  },
 ];
 
 /** Names spoken to in the text (M11) or given by the caller: `@Name`, kept in lower case without the `@`. */
@@ -34,9 +41,10 @@ export function findMentions(body: string | null, given: readonly string[] = [])
 export function findToolCalls(body: string | null, meta: JsonObject, given: readonly string[]): Ref[] {
   const names = [...given];
   for (const key of ["tool", "tools", "tool_calls", "toolCalls"]) collect(meta[key], names);
-  if (body !== null && /[(:=<]/.test(body)) {
-    for (const pattern of toolPatterns)
-      for (const match of body.matchAll(pattern)) names.push(match[1] ?? "");
+  const text = body ?? "";
+  for (const { needs, pattern } of toolPatterns) {
+    if (!needs.test(text)) continue;
+    for (const match of text.matchAll(pattern)) names.push(match[1] ?? "");
   }
   return unique("tool", names);
 }
@@ -54,6 +62,7 @@ function collect(value: unknown, names: string[]): void {
 }
 
 function unique(kind: Ref["kind"], names: string[]): Ref[] {
+  if (names.length === 0) return [];
   const values = new Set(
     names.map((name) => name.toLowerCase().trim()).filter((name) => name !== "" && name.length <= 200),
   );

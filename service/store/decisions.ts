@@ -1,3 +1,4 @@
+import { agentName } from "../contract/agent-name.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { DeliveryStatus } from "../contract/events.ts";
 import type { CleanupRequest, Holder, Settlement } from "./store.ts";
@@ -120,7 +121,8 @@ function checkHolder(event_id: string, row: DeliveryState, holder: Holder, alsoP
     throw new SignalboxError("conflict", `${event_id} is already ${row.status}${of}`);
   }
   const otherLease = holder.lease !== undefined && holder.lease !== row.lease;
-  const otherAgent = holder.agent !== undefined && holder.agent !== row.claimed_by;
+  const otherAgent =
+    holder.agent !== undefined && agentName(holder.agent) !== agentName(row.claimed_by ?? "");
   if (otherLease || otherAgent) throw new SignalboxError("lease_lost", `${event_id} is now claimed${of}`);
 }
 

@@ -1,3 +1,4 @@
+import { agentName } from "../../contract/agent-name.ts";
 import { SignalboxError } from "../../contract/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { type ClaimedEvent, type ClaimRequest, DEFAULT_GROUP, type Store } from "../store.ts";
@@ -68,7 +69,7 @@ function claimableSince(topic: TopicSql, now_ms: number): number | null {
 function checkAllowed(topic: TopicSql, agent: string): void {
   if (topic.allow === "[]") return;
   const allow = JSON.parse(topic.allow) as string[];
-  if (allow.includes(agent)) return;
+  if (allow.some((one) => agentName(one) === agentName(agent))) return;
   throw new SignalboxError("forbidden", `${agent} may not claim from ${topic.name}`, {
     hint: `Allowed: ${allow.join(", ")}.`,
   });

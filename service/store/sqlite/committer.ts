@@ -50,7 +50,7 @@ export class Committer {
   #busySince: number | null = null;
   #closing: { done: Promise<void>; finish: () => void } | null = null;
   /** Called after each commit, before those who subscribed. */
-  onCommit: () => void = () => {};
+  onCommit: (events: Committed["events"]) => void = () => {};
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -152,7 +152,7 @@ export class Committer {
       if (outcome?.ok) write.resolve(outcome.value);
       else write.reject(storageError(outcome?.error, this.#options.file));
     });
-    this.onCommit();
+    this.onCommit(done.changes.events);
     for (const listener of this.#listeners) listener(done.changes);
   }
 

@@ -1,4 +1,5 @@
 import type Database from "better-sqlite3";
+import { agentName } from "../../contract/agent-name.ts";
 import type { EventQuery, SearchQuery } from "../../contract/events.ts";
 import { DEFAULT_GROUP } from "../store.ts";
 import { eventColumnsOf, toStored } from "./rows.ts";
@@ -70,7 +71,11 @@ export function conditionOf(filters: Filters): Condition {
     );
   }
   if (filters.agent !== undefined) {
-    add("EXISTS (SELECT 1 FROM deliveries x WHERE x.seq = e.seq AND x.claimed_by = ?)", filters.agent);
+    add(
+      "EXISTS (SELECT 1 FROM deliveries x WHERE x.seq = e.seq AND x.claimed_by IN (?, '@' || ?))",
+      agentName(filters.agent),
+      agentName(filters.agent),
+    );
   }
   for (const [kind, value] of refsOf(filters)) {
     add("EXISTS (SELECT 1 FROM refs x WHERE x.kind = ? AND x.value = ? AND x.seq = e.seq)", kind, value);

@@ -1,4 +1,5 @@
 import { SignalboxError } from "../../contract/errors.ts";
+import type { Event } from "../../contract/events.ts";
 import type { Logger } from "../../lib/log.ts";
 import { searchText } from "../search-text.ts";
 import type { SqliteContext } from "./context.ts";
@@ -24,7 +25,8 @@ export interface Indexer {
  */
 export function startIndexer(context: SqliteContext, log: Logger): Indexer {
   const { committer, memory } = context;
-  const batch = createBatch(context);
+  const recent = new RecentTexts();
+  const batch = createBatch(context, recent);
   let indexed = batch.begin;
   let stopped = false;
   let running: Promise<void> | null = null;
@@ -54,7 +56,8 @@ export function startIndexer(context: SqliteContext, log: Logger): Indexer {
     timer = undefined;
     behind();
   };
-  committer.onCommit = () => {
+  committer.onCommit = (events) => {
+    for (const event of events) recent.add(event);
     if (memory.lastSeq - indexed >= INDEX_AT) behind();
     else if (memory.lastSeq > indexed) timer ??= setTimeout(later, QUIET_MS).unref();
   };
@@ -73,8 +76,32 @@ export function startIndexer(context: SqliteContext, log: Logger): Indexer {
   };
 }
 
+interface IndexedText {
+  seq: number;
+  text: string;
+}
+
+/** Texts of the newest events, so that they need not be read back. What is missing here is read from the file. */
+class RecentTexts {
+  readonly #texts: IndexedText[] = [];
+
+  add(event: Event): void {
+    if (this.#texts.length < 2 * INDEX_AT) this.#texts.push({ seq: event.seq, text: searchText(event) });
+  }
+
+  /** The text of the event that follows `seq`, if it is here. */
+  after(seq: number): IndexedText | null {
+    for (let first = this.#texts[0]; first; first = this.#texts[0]) {
+      if (first.seq > seq + 1) return null;
+      this.#texts.shift();
+      if (first.seq === seq + 1) return first;
+    }
+    return null;
+  }
+}
+
 /** Indexes what comes after a `seq` and answers how far it came. */
-function createBatch({ db, memory }: SqliteContext) {
+function createBatch({ db, memory }: SqliteContext, recent: RecentTexts) {
   const next = db.prepare<[number], EventSql>(
     `SELECT ${eventColumns} FROM events WHERE seq > ? ORDER BY seq LIMIT 1`,
   );
@@ -83,22 +110,25 @@ function createBatch({ db, memory }: SqliteContext) {
     "INSERT INTO meta (key, value) VALUES ('indexed_seq', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
   );
   const saved = db.prepare<[], { value: string }>("SELECT value FROM meta WHERE key = 'indexed_seq'").get();
+  const readNext = (seq: number): IndexedText | null => {
+    const row = next.get(seq);
+    return row ? { seq: row.seq, text: searchText(toEvent(row)) } : null;
+  };
   return {
     begin: Number(saved?.value ?? 0),
     run(after: number): number {
       let last = after;
       let chars = 0;
       for (let count = 0; count < BATCH && chars < BATCH_CHARS; count++) {
-        const row = next.get(last);
+        const row = recent.after(last) ?? readNext(last);
         // Cleaned-up events leave gaps, also at the end.
         if (!row) {
           last = memory.lastSeq;
           break;
         }
-        const text = searchText(toEvent(row));
-        insert.run(row.seq, text);
+        insert.run(row.seq, row.text);
         last = row.seq;
-        chars += text.length;
+        chars += row.text.length;
       }
       save.run(String(last));
       return last;

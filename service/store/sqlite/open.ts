@@ -40,6 +40,8 @@ export function openDatabase({
     db.pragma("foreign_keys = ON");
     db.pragma("cache_size = -32000");
     db.pragma("temp_store = MEMORY");
+    // In pages. A page that changes often is then written back once instead of many times.
+    db.pragma("wal_autocheckpoint = 4000");
     db.pragma("journal_size_limit = 67108864");
     if (file !== ":memory:") chmodSync(file, 0o600);
     migrate(db, file, from, migrations);

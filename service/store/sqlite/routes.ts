@@ -1,3 +1,4 @@
+import { agentName } from "../../contract/agent-name.ts";
 import { type Condition, type Filters, indexedColumns, type Prepare, refsOf } from "./filter.ts";
 import { type StoredStatus, toStored } from "./rows.ts";
 import { mergeStretches, type Range, type Stretch, stretchOf } from "./walk.ts";
@@ -18,11 +19,7 @@ export function routesOf(prepare: Prepare, filters: Filters): Next[] {
   }
   if (filters.correlation_id !== undefined) routes.push(byCorrelation(prepare, filters.correlation_id));
   for (const ref of refsOf(filters)) routes.push(byIndex(prepare, "refs", "kind = ? AND value = ?", ref));
-  if (filters.agent !== undefined) {
-    routes.push(
-      byIndex(prepare, "deliveries INDEXED BY deliveries_holder", "claimed_by = ?", [filters.agent]),
-    );
-  }
+  if (filters.agent !== undefined) routes.push(byHolder(prepare, filters.agent));
   const status =
     filters.status === undefined ? null : byStatus(prepare, toStored(filters.status), filters.topic);
   if (status) routes.push(status);
@@ -37,10 +34,29 @@ function byIndex(prepare: Prepare, table: string, where: string, values: unknown
 }
 
 function byCorrelation(prepare: Prepare, correlation_id: string): Next {
-  const answers = byIndex(prepare, "events", "correlation_id = ?", [correlation_id]);
-  const asked = byIndex(prepare, "events", "id = ?", [correlation_id]);
+  return merged([
+    byIndex(prepare, "events", "correlation_id = ?", [correlation_id]),
+    byIndex(prepare, "events", "id = ?", [correlation_id]),
+  ]);
+}
+
+/** Claims are kept as they were made: by `@name` or by `name`, which are one agent. */
+function byHolder(prepare: Prepare, agent: string): Next {
+  const name = agentName(agent);
+  const lists = [name, `@${name}`].map((holder) =>
+    byIndex(prepare, "deliveries INDEXED BY deliveries_holder", "claimed_by = ?", [holder]),
+  );
+  return merged(lists);
+}
+
+/** Several lists read side by side, as far as all of them were read. */
+function merged(lists: Next[]): Next {
   return (range, take) => {
-    const both = mergeStretches([answers(range, take), asked(range, 1)], range.order);
+    const each = Math.ceil(take / Math.max(1, lists.length)) + 1;
+    const both = mergeStretches(
+      lists.map((next) => next(range, each)),
+      range.order,
+    );
     return { ...both, seqs: [...new Set(both.seqs)] };
   };
 }
@@ -55,19 +71,12 @@ function byStatus(prepare: Prepare, statuses: StoredStatus[], topic: string | un
       ? (busy.all(...statuses) as { status: StoredStatus; topic: string }[])
       : statuses.map((status) => ({ status, topic }));
   if (lists.length > TOPICS) return null;
-  const routes = lists.map((list) =>
-    byIndex(prepare, "deliveries INDEXED BY deliveries_status", "status = ? AND topic = ?", [
-      list.status,
-      list.topic,
-    ]),
+  const where = "status = ? AND topic = ?";
+  return merged(
+    lists.map((list) =>
+      byIndex(prepare, "deliveries INDEXED BY deliveries_status", where, [list.status, list.topic]),
+    ),
   );
-  return (range, take) => {
-    const each = Math.ceil(take / Math.max(1, routes.length)) + 1;
-    return mergeStretches(
-      routes.map((route) => route(range, each)),
-      range.order,
-    );
-  };
 }
 
 /** The log itself, a window at a time: for what has no index. */
