@@ -1,3 +1,4 @@
+import { agentName } from "../contract/agent-name.ts";
 import type { Agent, Beat, RegisterAgent } from "../contract/agents.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { EventLog } from "../events/log.ts";
@@ -5,7 +6,6 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import type { AgentRow, Store } from "../store/store.ts";
-import { agentName } from "./name.ts";
 
 /** Names may be written with `@`. */
 export interface AgentRegistry extends Closeable {

@@ -1,4 +1,4 @@
-import { agentName } from "../agents/name.ts";
+import { agentName } from "../contract/agent-name.ts";
 import type { Command } from "../contract/agents.ts";
 import type { JsonObject } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";

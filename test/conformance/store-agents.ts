@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import type { OpenedStore } from "../harness/store.ts";
+import { eventQuery } from "../../service/contract/events.ts";
+import { append, type OpenedStore } from "../harness/store.ts";
 import { effectDraft } from "./store-drafts.ts";
 
 export function agentsConformance(current: () => OpenedStore): void {
@@ -46,6 +47,25 @@ export function agentsConformance(current: () => OpenedStore): void {
     });
     expect(await store.saveAgent(registration())).toMatchObject({ version: "1.2.3", events_processed: 3 });
     expect(await store.listAgents()).toHaveLength(1);
+  });
+
+  it("U9 @bob and bob are one agent: on a topic's list, as holder of a claim, and in a query", async () => {
+    const { store } = current();
+    await store.saveTopic("work", { allow: ["@bob"] }, now());
+    const { event } = await append(current(), { topic: "work", body: "hello" });
+    const claim = (agent: string) =>
+      store.claim({ topic: "work", agent, limit: 1, lease_ms: undefined, now_ms: now() });
+    await expect(claim("carol")).rejects.toMatchObject({ code: "forbidden" });
+    expect(await claim("bob")).toHaveLength(1);
+    const found = await store.findEvents(eventQuery.parse({ agent: "@bob" }));
+    expect(found.map(({ id }) => id)).toEqual([event.id]);
+    const settle = (agent: string) =>
+      store.settle({
+        ...{ event_id: event.id, holder: { agent }, settlement: { kind: "complete" } as const },
+        ...{ now_ms: now(), events: [] },
+      });
+    await expect(settle("carol")).rejects.toMatchObject({ code: "lease_lost" });
+    expect(await settle("@bob")).toMatchObject({ delivery: { status: "completed", claimed_by: "bob" } });
   });
 
   it("U16 going offline and coming back is told once each, in the same write", async () => {
