@@ -37,7 +37,7 @@ export const errorKinds = {
   storage_failed: { status: 503, hint: "Run `signalbox doctor`; it says which file and what to do." },
   storage_corrupt: {
     status: 503,
-    hint: "Restore a backup, or export what can be read with `signalbox export`.",
+    hint: "Keep a copy of the file, then put a backup in its place; docs/operations.md says how.",
   },
   schema_newer: {
     status: 503,
