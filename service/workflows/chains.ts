@@ -17,7 +17,7 @@ export function watchChains(options: {
   return bus.consume(
     { name: "signalbox:chains", from: "now", maxInFlight: 1, wants: (event) => event.parked },
     async (event) => {
-      const root = await rootOf(store, event);
+      const root = await rootOf(store, event, 4 * (maxDepth + 1));
       const draft = events.draft(
         {
           type: "signalbox.chain.parked",
@@ -27,7 +27,7 @@ export function watchChains(options: {
           external_id: `chain:${root.id}`,
           origin_kind: "system",
         },
-        // At the limit itself: workflows hear of it, but what they publish then is parked with the same chain.
+        // At the limit itself: workflows hear of it, but what they publish then is parked, as part of the same chain.
         { id: event.id, depth: maxDepth - 1, correlation_id: event.correlation_id },
       );
       await store.append([draft]);
@@ -35,11 +35,10 @@ export function watchChains(options: {
   );
 }
 
-/** The event that the chain began with, as far back as the log goes. */
-async function rootOf(store: Store, event: Event): Promise<Event> {
+/** The event that the chain began with, as far back as the log goes; `depth` begins anew where the news was told. */
+async function rootOf(store: Store, event: Event, maxSteps: number): Promise<Event> {
   let root = event;
-  // No chain is longer than its depth; the count only guards against parents that a caller made up.
-  for (let left = event.depth; root.parent_id !== null && left > 0; left--) {
+  for (let left = maxSteps; root.parent_id !== null && left > 0; left--) {
     const parent = await store.getEvent(root.parent_id);
     if (!parent) break;
     root = parent;

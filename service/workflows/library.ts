@@ -109,7 +109,10 @@ export class Library {
 
   async enable(name: string): Promise<void> {
     const slot = this.require(name);
-    await this.#options.store.saveWorkflowRow(name, { disabled: false, parked_reason: null, strikes: 0 });
+    const { store, clock } = this.#options;
+    // A person's wish, unlike parking: what came meanwhile is not given to it.
+    if (slot.disabled) await store.saveCursor(consumerOf(name), store.lastSeq(), clock.nowMs());
+    await store.saveWorkflowRow(name, { disabled: false, parked_reason: null, strikes: 0 });
     slot.disabled = false;
     slot.parked = null;
     await this.#inTurn(async () => {
@@ -121,12 +124,9 @@ export class Library {
 
   async disable(name: string): Promise<void> {
     const slot = this.require(name);
-    const { store, clock } = this.#options;
-    await store.saveWorkflowRow(name, { disabled: true });
+    await this.#options.store.saveWorkflowRow(name, { disabled: true });
     slot.disabled = true;
     await this.#deactivate(slot);
-    // A person's wish: what comes meanwhile is not given to it later.
-    await store.saveCursor(consumerOf(name), store.lastSeq(), clock.nowMs());
   }
 
   /** A handler had to be stopped. After the third time the workflow is, too, until somebody enables it. */

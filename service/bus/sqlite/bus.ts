@@ -146,7 +146,8 @@ class LogConsumer implements Consumer {
 
   pump(): void {
     if (this.#paused || this.#closing) return;
-    for (const { event, attempt } of this.#again.splice(0)) this.#hand(event, attempt);
+    const again = this.#again.splice(0).sort((a, b) => a.event.seq - b.event.seq);
+    for (const { event, attempt } of again) this.#hand(event, attempt);
     while (this.#out.size < this.#parts.config.maxInFlight) {
       const event = this.#buffer.shift();
       if (!event) break;
@@ -180,9 +181,14 @@ class LogConsumer implements Consumer {
       { err: error, consumer: this.name, event_id: event.id, attempt, pauseMs },
       "an event was not taken; it comes again",
     );
+    const next = { event, attempt: attempt + 1 };
+    if (this.#paused) {
+      this.#again.push(next);
+      return;
+    }
     const cancel = this.#parts.clock.after(pauseMs, () => {
       this.#pauses.delete(event.seq);
-      this.#again.push({ event, attempt: attempt + 1 });
+      this.#again.push(next);
       this.pump();
     });
     this.#pauses.set(event.seq, cancel);
