@@ -2,6 +2,7 @@ import type { Agent, CommandSpec } from "../contract/agents.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import type { Effect, EffectQuery, EffectState } from "../contract/effects.ts";
 import type { Delivery, Event, EventQuery, ListedEvent, SearchQuery } from "../contract/events.ts";
+import type { Firing, FiringOutcome, Schedule } from "../contract/schedules.ts";
 import type { Finding } from "../contract/system.ts";
 import type { Topic, TopicSettings } from "../contract/topics.ts";
 import type { LogLine, RunQuery, RunStatus, SourceError } from "../contract/workflows.ts";
@@ -183,6 +184,52 @@ export interface WorkflowRow {
   last_run_ms: number | null;
 }
 
+/** A schedule as it is kept. */
+export interface ScheduleRow extends Omit<Schedule, "counts" | "upcoming"> {
+  /** Steps of `every_ms` are counted from here. */
+  anchor_ms: number;
+  fired: number;
+  skipped: number;
+  failed: number;
+  /** Raised with every change. */
+  revision: number;
+}
+
+/** What came of one due time. Where it has an event, that is recorded in the same transaction. */
+export interface FiringDraft extends Omit<Firing, "seq" | "schedule_id" | "event_id"> {
+  event: EventDraft | null;
+}
+
+export interface ScheduleChange {
+  /** The one that it was decided on; under another nothing happens. */
+  revision: number;
+  patch: Partial<Omit<ScheduleRow, "id" | "revision" | "fired" | "skipped" | "failed">>;
+  /** One whose key is known as fired changes nothing; a skipped one is replaced. All are counted by the store. */
+  firings: FiringDraft[];
+  /** Firings that become something else; those that are not in a state of `from` stay as they are. */
+  marks: { key: string; from: readonly FiringOutcome[]; to: FiringOutcome; reason: string | null }[];
+  /** What else there is to tell. */
+  events: EventDraft[];
+}
+
+export interface ScheduleChanged {
+  schedule: ScheduleRow;
+  /** Events of the firings, in their order; null where a firing has none. */
+  fired: (Appended | null)[];
+  /** How many marks changed something. */
+  marked: number;
+}
+
+export interface FiringQuery {
+  schedule_id?: string | undefined;
+  outcome?: FiringOutcome | undefined;
+  /** Recorded at or after. */
+  since_ms?: number | undefined;
+  /** Only those with a smaller `seq`. */
+  before?: number | undefined;
+  limit: number;
+}
+
 export interface StoreTotals {
   events: number;
   last_seq: number;
@@ -305,7 +352,24 @@ export interface Store extends Closeable {
   saveWorkflowRow(name: string, patch: Partial<Omit<WorkflowRow, "name">>): Promise<WorkflowRow>;
   readWorkflowState(workflow: string): Promise<JsonObject>;
 
+  listSchedules(): Promise<ScheduleRow[]>;
+  /** @throws `conflict` where the name is taken */
+  insertSchedule(row: ScheduleRow): Promise<ScheduleRow>;
+  /** Compare and set; null when it is gone or has changed meanwhile. */
+  changeSchedule(id: string, change: ScheduleChange): Promise<ScheduleChanged | null>;
+  removeSchedule(id: string): Promise<boolean>;
+  /** Newest first; one row more than the limit tells that there is a next page. */
+  listFirings(query: FiringQuery): Promise<Firing[]>;
+  getFiringByEvent(event_id: string): Promise<Firing | null>;
+
+  /** Up to when somebody has seen what happened; null when they never looked. */
+  readMark(name: string): Promise<number | null>;
+  /** Never goes back. Answers with the mark as it is then. */
+  saveMark(name: string, seen_ms: number): Promise<number>;
+
   totals(): StoreTotals;
+  /** Why the last write failed; null when it was committed. */
+  writeProblem(): Error | null;
   /** Removes one batch of what is past its retention; `more` tells to call again. */
   cleanup(
     request: CleanupRequest,

@@ -1,4 +1,4 @@
-import type { EffectDraft, RunRow } from "../../service/store/store.ts";
+import type { EffectDraft, RunRow, ScheduleRow } from "../../service/store/store.ts";
 
 const noCause = { event_id: null, run_id: null, workflow: null, version: null, line: null, source: "test" };
 
@@ -50,6 +50,44 @@ export function runRow(given: Partial<RunRow> = {}): RunRow {
     output: null,
     error: null,
     logs: [],
+    ...given,
+  };
+}
+
+/** A schedule for nine in the morning, UTC, id `sch_1`. */
+export function scheduleRow(given: Partial<ScheduleRow> = {}): ScheduleRow {
+  return {
+    id: "sch_1",
+    name: "nightly",
+    title: null,
+    kind: "cron",
+    at_ms: null,
+    every_ms: null,
+    anchor_ms: 0,
+    cron: "0 9 * * *",
+    time_zone: "UTC",
+    pattern: null,
+    type: "schedule.due",
+    subject: "schedules.nightly",
+    topic: null,
+    body: null,
+    payload: {},
+    scope: null,
+    missed: "once",
+    state: "active",
+    paused_reason: null,
+    next_ms: 1_700_000_100_000,
+    hold_ms: null,
+    failures: 0,
+    fired: 0,
+    skipped: 0,
+    failed: 0,
+    last_due_ms: null,
+    last_fired_ms: null,
+    last_error: null,
+    created_ms: 1_700_000_000_000,
+    updated_ms: 1_700_000_000_000,
+    revision: 0,
     ...given,
   };
 }

@@ -8,6 +8,7 @@ import { findConformance } from "./store-find.ts";
 import { modelConformance } from "./store-model.ts";
 import { queueConformance } from "./store-queue.ts";
 import { runsConformance } from "./store-runs.ts";
+import { schedulesConformance } from "./store-schedules.ts";
 
 /** Opens a new, empty store. */
 export type OpenStore = () => Promise<OpenedStore>;
@@ -28,6 +29,7 @@ export function storeConformance(name: string, open: OpenStore): void {
     describe("agents", () => agentsConformance(current));
     describe("effects", () => effectsConformance(current));
     describe("runs", () => runsConformance(current));
+    describe("schedules", () => schedulesConformance(current));
     describe("model", () => modelConformance(open));
   });
 }

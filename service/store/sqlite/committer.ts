@@ -49,6 +49,8 @@ export class Committer {
   #scheduled = false;
   #busySince: number | null = null;
   #closing: { done: Promise<void>; finish: () => void } | null = null;
+  /** Why the last transaction was not committed; null when it was. */
+  problem: Error | null = null;
   /** Called after each commit, before those who subscribed. */
   onCommit: (events: Committed["events"]) => void = () => {};
 
@@ -141,6 +143,7 @@ export class Committer {
       done = this.#runPlain(group) ?? this.#runGuarded(group, rewind);
       for (const [topic, status, by] of done.changes.counted()) this.#statements.count.run(topic, status, by);
       this.#statements.commit.run();
+      this.problem = null;
     } catch (error) {
       if (this.#options.db.inTransaction) this.#statements.rollback.run();
       rewind();
@@ -209,6 +212,7 @@ export class Committer {
 
   #rejectAll(writes: Write[], error: unknown): void {
     const reason = storageError(error, this.#options.file);
+    this.problem = reason instanceof Error ? reason : new Error(String(reason));
     for (const write of writes) write.reject(reason);
   }
 }

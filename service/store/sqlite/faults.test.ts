@@ -58,15 +58,18 @@ describe("faults", () => {
     return mount;
   };
 
-  it("a full disk refuses by name, keeps what was acknowledged, and goes on when there is room", async () => {
-    const [core] = readMigrations();
+  it("R53 a full disk refuses by name, says so to whoever asks, keeps what was acknowledged, and goes on when there is room", async () => {
     // Where nothing can be mounted, SQLite itself counts the pages.
-    const limited = [{ version: 1, sql: `${core?.sql}; PRAGMA max_page_count = 200;` }];
+    const limited = readMigrations().map(({ version, sql }) => ({
+      version,
+      sql: `${sql}; PRAGMA max_page_count = 200;`,
+    }));
     opened = await openSqlite(
       canMount ? { file: join(mountSmall(), "signalbox.db") } : { migrations: limited },
     );
     const { acknowledged, error } = await fill(opened);
     expect(error).toMatchObject({ code: "storage_full", message: expect.stringContaining(opened.file) });
+    expect(opened.store.writeProblem()).toMatchObject({ code: "storage_full" });
     const log = await opened.store.readLog(0, 5_000);
     expect(log.map((event) => event.id)).toEqual(acknowledged);
     expect(opened.store.lastSeq()).toBe(acknowledged.length);
@@ -76,6 +79,7 @@ describe("faults", () => {
     expect((await append(opened, { topic: "t", body: "room again" })).event.seq).toBe(
       acknowledged.length + 1,
     );
+    expect(opened.store.writeProblem()).toBeNull();
     expect(await opened.store.searchEvents({ text: "room", order: "recent", limit: 5 })).toHaveLength(1);
   });
 

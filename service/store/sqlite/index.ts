@@ -17,6 +17,7 @@ import { startIndexer } from "./indexer.ts";
 import { maintenanceMethods } from "./maintenance.ts";
 import { type OpenOptions, openDatabase } from "./open.ts";
 import { runMethods } from "./runs.ts";
+import { scheduleMethods } from "./schedules.ts";
 import { searchMethods } from "./search.ts";
 import { settleMethods } from "./settle.ts";
 import { createBury, createSweep, type DescribeDead, dueMethods, nextDelivery } from "./sweep.ts";
@@ -66,6 +67,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
   const events = eventMethods(context, append);
   return {
     onCommitted: (listener) => committer.subscribe(listener),
+    writeProblem: () => committer.problem,
     ...events,
     ...cursorMethods(context, append),
     ...findMethods(context, events.seqBefore),
@@ -79,6 +81,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...effectMethods(context, append, propose),
     ...runMethods(context, append, propose),
     ...workflowMethods(context),
+    ...scheduleMethods(context, append),
     ...cleanupMethods(context),
     ...maintenanceMethods(context),
     async close() {

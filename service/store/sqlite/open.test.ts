@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { scheduleRow } from "../../../test/conformance/store-drafts.ts";
 import { append, openSqlite } from "../../../test/harness/store.ts";
 import { readMigrations } from "./migrate.ts";
 import { openDatabase } from "./open.ts";
@@ -55,35 +56,69 @@ describe("opening the database", () => {
   });
 
   it("M2 an older schema is migrated in one transaction, after a copy of the file as it was", async () => {
-    const [core] = readMigrations();
+    const known = readMigrations();
+    const newest = known.at(-1)!.version;
     const store = await openSqlite({ file });
     const { event } = await append(store, { topic: "t", body: "kept" });
     await store.close();
     const second = {
-      version: 2,
+      version: newest + 1,
       sql: "ALTER TABLE events ADD COLUMN mood TEXT; UPDATE events SET mood = 'good';",
     };
-    const third = { version: 3, sql: "CREATE TABLE extra (x INTEGER);" };
-    open([core!, second, third]).close();
+    const third = { version: newest + 2, sql: "CREATE TABLE extra (x INTEGER);" };
+    open([...known, second, third]).close();
     const db = new Database(file, { readonly: true });
-    expect(db.pragma("user_version", { simple: true })).toBe(3);
+    expect(db.pragma("user_version", { simple: true })).toBe(newest + 2);
     expect(db.prepare("SELECT id, mood FROM events").all()).toEqual([{ id: event.id, mood: "good" }]);
     db.close();
-    const copy = new Database(`${file}.schema-1.bak`, { readonly: true });
-    expect(copy.pragma("user_version", { simple: true })).toBe(1);
+    const copy = new Database(`${file}.schema-${newest}.bak`, { readonly: true });
+    expect(copy.pragma("user_version", { simple: true })).toBe(newest);
     expect(copy.prepare("SELECT id FROM events").pluck().all()).toEqual([event.id]);
     expect(copy.pragma("integrity_check", { simple: true })).toBe("ok");
     copy.close();
-    expect(statSync(`${file}.schema-1.bak`).mode & 0o777).toBe(0o600);
+    expect(statSync(`${file}.schema-${newest}.bak`).mode & 0o777).toBe(0o600);
+  });
+
+  it("M2 U11 a database of schema 1 with data opens after a copy, takes schedules, and keeps its data", async () => {
+    const core = readMigrations().filter(({ version }) => version === 1);
+    const before = open(core);
+    const rows: Record<string, string> = {
+      events: `INSERT INTO events VALUES (7, 'evt_1', 1, 'a.b', 'cli', 'topics.t', 't', 1, 1, 'kept', '{"n":1}', '{}',
+        NULL, NULL, NULL, NULL, NULL, NULL, 'human', 0, 0)`,
+      topics: "INSERT INTO topics VALUES ('t', 'prompt', 1000, 3, NULL, NULL, 0, '[]', 1)",
+      deliveries: "INSERT INTO deliveries (seq, grp, topic, status) VALUES (7, 'default', 't', 'pending')",
+      counts: "INSERT INTO counts VALUES ('t', 'pending', 1), ('', 'events', 1)",
+      workflow_state: `INSERT INTO workflow_state VALUES ('labeller', 'count', '42')`,
+      meta: "INSERT INTO meta VALUES ('kept', 'yes')",
+    };
+    for (const sql of Object.values(rows)) before.exec(sql);
+    const contents = (db: Database.Database) =>
+      Object.keys(rows).map((table) => db.prepare(`SELECT * FROM ${table}`).all());
+    const data = contents(before);
+    before.close();
+
+    const store = await openSqlite({ file });
+    expect(await store.store.getEvent("evt_1")).toMatchObject({ seq: 7, body: "kept", payload: { n: 1 } });
+    expect(
+      await store.store.claim({ topic: "t", agent: "@a", limit: 1, lease_ms: 50, now_ms: 2 }),
+    ).toHaveLength(1);
+    expect(await store.store.insertSchedule(scheduleRow())).toMatchObject({ name: "nightly" });
+    await store.close();
+    const copy = new Database(`${file}.schema-1.bak`, { readonly: true });
+    expect(copy.pragma("user_version", { simple: true })).toBe(1);
+    expect(contents(copy)).toEqual(data);
+    copy.close();
   });
 
   it("M2 a migration that fails leaves the schema and the data as they were", async () => {
-    const [core] = readMigrations();
+    const known = readMigrations();
+    const newest = known.at(-1)!.version;
     open().close();
-    const broken = [core!, { version: 2, sql: "CREATE TABLE half (x); INSERT INTO nowhere VALUES (1);" }];
+    const half = "CREATE TABLE half (x); INSERT INTO nowhere VALUES (1);";
+    const broken = [...known, { version: newest + 1, sql: half }];
     expect(() => open(broken)).toThrowError(/nowhere/);
     const db = open();
-    expect(db.pragma("user_version", { simple: true })).toBe(1);
+    expect(db.pragma("user_version", { simple: true })).toBe(newest);
     expect(db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'half'").get()).toBeUndefined();
     db.close();
   });
