@@ -2,7 +2,8 @@ import { join } from "node:path";
 import type { NewEvent } from "../service/contract/events.ts";
 import type { Scope } from "../service/lib/scope.ts";
 import { makeEvent } from "./events.ts";
-import type { BenchContext, Line, LineResult, Row } from "./line.ts";
+import { profilePushes } from "./layers.ts";
+import type { BenchContext, Line, Row } from "./line.ts";
 import { alternate, type Contest, compare, inFlight, rate } from "./measure.ts";
 import { type PushPeer, present } from "./peer.ts";
 import { openRaw } from "./raw.ts";
@@ -25,7 +26,7 @@ export const push: Line = {
       ...(await many(context, scope, service, peers)),
       ...(await synced(context, scope)),
     ];
-    return { rows, skipped } satisfies LineResult;
+    return { rows, skipped, layers: await profilePushes(context) };
   },
 };
 
