@@ -5,6 +5,7 @@ import { type Appended, DEFAULT_GROUP, type EventDraft } from "../store.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext, Step } from "./context.ts";
 import { type EventSql, eventColumns, toEvent } from "./rows.ts";
+import { eventSum } from "./sums.ts";
 import type { Topics } from "./topics.ts";
 
 /** Inserts inside a running transaction; the other files record the events of their changes by it. */
@@ -25,28 +26,35 @@ export function createAppend(context: SqliteContext, topics: Topics): AppendOne 
     memory.lastSeq += 1;
     memory.lastRecordedMs = Math.max(memory.lastRecordedMs, now);
     const event = toPlaced(draft, memory.lastSeq, memory.lastRecordedMs);
+    const row: Omit<EventSql, "sum"> = {
+      ...event,
+      payload: draft.payload_json,
+      meta: draft.meta_json,
+      parked: event.parked ? 1 : 0,
+    };
     insert.run(
-      event.seq,
-      event.id,
-      event.schema_version,
-      event.type,
-      event.source,
-      event.subject,
-      event.topic,
-      event.time_ms,
-      event.recorded_ms,
-      event.body,
-      draft.payload_json,
-      draft.meta_json,
-      event.conversation_key,
-      event.user_key,
-      event.correlation_id,
-      event.parent_id,
-      event.external_id,
-      event.scope,
-      event.origin_kind,
-      event.depth,
-      event.parked ? 1 : 0,
+      row.seq,
+      row.id,
+      row.schema_version,
+      row.type,
+      row.source,
+      row.subject,
+      row.topic,
+      row.time_ms,
+      row.recorded_ms,
+      row.body,
+      row.payload,
+      row.meta,
+      row.conversation_key,
+      row.user_key,
+      row.correlation_id,
+      row.parent_id,
+      row.external_id,
+      row.scope,
+      row.origin_kind,
+      row.depth,
+      row.parked,
+      eventSum(row),
     );
     changes.count("", "events", 1);
     if (draft.raw !== undefined) {

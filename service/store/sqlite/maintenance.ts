@@ -9,6 +9,7 @@ import type { Finding } from "../../contract/system.ts";
 import type { Store, StoreTotals } from "../store.ts";
 import type { SqliteContext } from "./context.ts";
 import { storageError } from "./errors.ts";
+import { summedText } from "./sums.ts";
 
 type MaintenanceMethods = Pick<Store, "totals" | "backup" | "check">;
 
@@ -60,10 +61,18 @@ function countEvents(copy: string): number {
 // A large file takes seconds, so it is read beside the event loop. As text, since a bundle has no file for it.
 const checkSource = `
 const { parentPort, workerData } = require("node:worker_threads");
+const { crc32 } = require("node:zlib");
 const Database = require(workerData.driver);
 const db = new Database(workerData.file, { readonly: true });
 try {
-  parentPort.postMessage(String(db.pragma("quick_check(5)", { simple: true })));
+  const answer = String(db.pragma("quick_check(5)", { simple: true }));
+  const changed = [];
+  if (answer === "ok")
+    for (const row of db.prepare(workerData.sums).iterate()) if (row.sum !== crc32(row.text)) changed.push(row.seq);
+  const named = changed.slice(0, 5).join(", ");
+  parentPort.postMessage(
+    changed.length === 0 ? answer : changed.length + " events are not as they were written, such as " + named,
+  );
 } finally {
   db.close();
 }`;
@@ -82,7 +91,8 @@ async function checkIntegrity(db: Database.Database, file: string): Promise<Find
 function quickCheck(db: Database.Database, file: string): Promise<string> {
   if (file === ":memory:") return Promise.resolve(String(db.pragma("quick_check(5)", { simple: true })));
   const driver = createRequire(import.meta.url).resolve("better-sqlite3");
-  const worker = new Worker(checkSource, { eval: true, workerData: { driver, file } });
+  const sums = `SELECT seq, sum, ${summedText} AS text FROM events WHERE sum IS NOT NULL`;
+  const worker = new Worker(checkSource, { eval: true, workerData: { driver, file, sums } });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   worker.once("message", resolve);
   worker.once("error", reject);

@@ -3,11 +3,12 @@ import type { Json, JsonObject } from "../../contract/common.ts";
 import type { Delivery, DeliveryStatus, Event, ListedEvent } from "../../contract/events.ts";
 import type { TopicSettings } from "../../contract/topics.ts";
 import type { AgentRow, EffectRow, RunRow, WorkflowRow } from "../store.ts";
+import { checkSum } from "./sums.ts";
 
 /** Rows as SQLite gives them, and how they become the contract's objects. Names are the same on both sides. */
 
 export const eventColumns =
-  "seq, id, schema_version, type, source, subject, topic, time_ms, recorded_ms, body, payload, meta, conversation_key, user_key, correlation_id, parent_id, external_id, scope, origin_kind, depth, parked";
+  "seq, id, schema_version, type, source, subject, topic, time_ms, recorded_ms, body, payload, meta, conversation_key, user_key, correlation_id, parent_id, external_id, scope, origin_kind, depth, parked, sum";
 
 export const eventColumnsOf = (alias: string) =>
   eventColumns.replace(/\w+/g, (column) => `${alias}.${column}`);
@@ -16,9 +17,13 @@ export type EventSql = Omit<Event, "payload" | "meta" | "parked"> & {
   payload: string;
   meta: string;
   parked: number;
+  /** Null for an event from before there were checksums. */
+  sum: number | null;
 };
 
+/** @throws an error of a damaged database when it is not as it was written */
 export function toEvent(row: EventSql): Event {
+  checkSum(row);
   return {
     id: row.id,
     seq: row.seq,
