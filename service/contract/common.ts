@@ -8,6 +8,8 @@ export const limits = {
   eventBytes: 1_048_576,
   /** One request's body on the control socket, in bytes. */
   requestBytes: 16_777_216,
+  /** Arrays and objects within each other, in any request and any event. */
+  jsonDepth: 100,
   /** Events in one batch. */
   batchEvents: 1_000,
   /** Names: topics, sources, agents, workflows. In characters. */

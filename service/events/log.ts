@@ -3,6 +3,7 @@ import { SignalboxError } from "../contract/errors.ts";
 import type { NewEvent, OriginKind, Pushed } from "../contract/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
+import { isDeeperThan } from "../lib/json-depth.ts";
 import type { Appended, EventDraft, Store } from "../store/store.ts";
 import { findMentions, findToolCalls } from "./refs.ts";
 
@@ -154,9 +155,7 @@ function measured(body: string | null, payload: JsonObject, meta: JsonObject, ra
 }
 
 function toJson(value: Json, field: string): string {
-  try {
-    return JSON.stringify(value);
-  } catch (error) {
-    throw new SignalboxError("invalid_request", `${field} is nested too deeply`, { cause: error });
-  }
+  if (isDeeperThan(value, limits.jsonDepth))
+    throw new SignalboxError("invalid_request", `${field} may be nested ${limits.jsonDepth} levels deep`);
+  return JSON.stringify(value);
 }

@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { dirname } from "node:path";
 import {
   type FastifyError,
@@ -11,6 +12,7 @@ import { limits, PROTOCOL } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import { type Route, type RouteAlias, type RouteName, routes } from "../contract/routes.ts";
 import { newId } from "../lib/ids.ts";
+import { isDeeperThan } from "../lib/json-depth.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import type { Secret } from "../lib/secret.ts";
@@ -32,6 +34,10 @@ interface ControlOptions {
   drainMs(): number;
 }
 
+const OPENAPI_PATH = "/openapi.json";
+/** Also an event as CloudEvents has it, and a list of them. */
+const jsonTypes = ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"];
+
 const openPaths = new Set(
   Object.values(routes)
     .filter((route: Route) => route.open)
@@ -43,19 +49,14 @@ export async function startControl(options: ControlOptions): Promise<Closeable> 
   const open = new OpenRequests();
   const app = createApp(options, open);
   removeStaleSocket(options.socket);
-  // The socket must never be open to others, not even between its creation and a chmod.
-  const before = process.umask(0o177);
-  try {
-    await app.listen({ path: options.socket });
-  } finally {
-    process.umask(before);
-  }
+  await app.listen({ path: options.socket });
+  // Its folder is closed to others already; this is for who opens the folder later.
   if (process.platform !== "win32") chmodSync(options.socket, 0o600);
   return { close: () => closeGently(app, open, options.drainMs()) };
 }
 
 function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance {
-  const { log, token, handlers, accept } = options;
+  const { log, token, handlers, accept, aliases } = options;
   const app = fastify({
     bodyLimit: limits.requestBytes,
     genReqId: () => newId("req"),
@@ -64,39 +65,66 @@ function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance
     // Long polls last up to ten minutes.
     requestTimeout: 0,
     keepAliveTimeout: 620_000,
+    // The hook below answers in our own form.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
     routerOptions: { maxParamLength: limits.subject },
+    // Called before there is a route, such as for a path with a broken escape.
+    frameworkErrors: (error, request, reply) => void sendError(error, request, reply, log),
+    clientErrorHandler: answerBrokenRequest,
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
+  app.addContentTypeParser(jsonTypes, { parseAs: "string" }, (_request, body, done) =>
     parseJson(body as string, done),
   );
   app.addContentTypeParser("*", (_request, _payload, done) =>
     done(new SignalboxError("invalid_request", "send JSON with content-type application/json")),
   );
-  app.addHook("onRequest", async (request) => guard(request, token));
+  app.addHook("onRequest", async (request) => {
+    guard(request, token);
+    if (open.ended) throw new SignalboxError("unavailable", "the service is stopping", { retryAfterS: 1 });
+  });
   app.addHook("onSend", async (_request, reply) => void reply.header("signalbox-protocol", String(PROTOCOL)));
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
-  app.setNotFoundHandler((request, reply) => sendError(unknownPath(app, request), request, reply, log));
+  app.setNotFoundHandler((request, reply) => sendError(unknownPath(request, aliases), request, reply, log));
   registerRoutes(app, { handlers, accept, open });
-  registerAliases(app, options.aliases, { handlers, accept, open });
-  app.get("/openapi.json", async () => openApi(options.version));
+  registerAliases(app, aliases, { handlers, accept, open });
+  app.get(OPENAPI_PATH, async () => openApi(options.version));
   return app;
 }
 
-function parseJson(text: string, done: (error: Error | null, body?: unknown) => void): void {
-  try {
-    done(null, text === "" ? {} : JSON.parse(text));
-  } catch (error) {
-    done(
-      new SignalboxError("invalid_request", `the body is not JSON: ${(error as Error).message}`, {
-        cause: error,
-      }),
-    );
+/** What is no HTTP at all, or has headers or a path beyond all limits: there is no request to answer to. */
+function answerBrokenRequest(this: unknown, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
   }
+  const known =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? new SignalboxError("invalid_request", "the path and headers are too long")
+      : new SignalboxError("invalid_request", "this is not a request that HTTP knows");
+  const body = JSON.stringify(known.toBody());
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+function parseJson(text: string, done: (error: Error | null, body?: unknown) => void): void {
+  let body: unknown;
+  try {
+    body = text === "" ? {} : JSON.parse(text);
+  } catch (error) {
+    const message = `the body is not JSON: ${(error as Error).message}`;
+    done(new SignalboxError("invalid_request", message, { cause: error }));
+    return;
+  }
+  if (isDeeperThan(body, limits.jsonDepth))
+    done(new SignalboxError("invalid_request", `JSON may be nested ${limits.jsonDepth} levels deep`));
+  else done(null, body);
 }
 
 /** The token, and no web page: a browser names its page in Origin, and no page has business here. */
-async function guard(request: FastifyRequest, token: Secret): Promise<void> {
+function guard(request: FastifyRequest, token: Secret): void {
   if (request.headers.origin !== undefined || request.headers["sec-fetch-site"] !== undefined) {
     throw new SignalboxError("forbidden", "requests of web pages are refused");
   }
@@ -133,16 +161,29 @@ function registerAliases(
   }
 }
 
-const methods = ["GET", "POST", "PATCH", "DELETE"] as const;
-
-function unknownPath(app: FastifyInstance, request: FastifyRequest): SignalboxError {
+/** Tells a wrong method from a wrong path. */
+function unknownPath(request: FastifyRequest, aliases: readonly RouteAlias[]): SignalboxError {
   const path = request.url.split("?", 1)[0] ?? "";
-  const known = methods.filter((method) => app.findRoute({ url: path, method }) !== null);
-  if (known.length === 0)
-    return new SignalboxError("not_found", `there is no ${path}`, {
-      hint: "See /openapi.json for all paths.",
-    });
-  return new SignalboxError("method_not_allowed", `${path} takes ${known.join(", ")}`);
+  const all: Pick<Route, "method" | "path">[] = [
+    ...Object.values(routes),
+    ...aliases,
+    { method: "GET", path: OPENAPI_PATH },
+  ];
+  const known = all.filter((route) => isPathOf(route.path, path)).map((route) => route.method);
+  if (known.length > 0)
+    return new SignalboxError("method_not_allowed", `${path} takes ${[...new Set(known)].join(", ")}`);
+  return new SignalboxError("not_found", `there is no ${path.slice(0, 200)}`, {
+    hint: `See ${OPENAPI_PATH} for all paths.`,
+  });
+}
+
+function isPathOf(pattern: string, path: string): boolean {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, at) => part === given[at] || (part.startsWith(":") && given[at] !== ""))
+  );
 }
 
 function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type * as z from "zod";
+import { PROTOCOL } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import { type Output, type Parsed, type Route, type RouteName, routes } from "../contract/routes.ts";
 import { EventStream } from "./stream.ts";
@@ -50,6 +51,10 @@ export class OpenRequests {
     return controller.signal;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   endAll(): void {
     this.#ended = true;
     for (const controller of this.#open) controller.abort();
@@ -83,8 +88,11 @@ export async function answer(
     try {
       await handler(input, stream, context);
     } catch (error) {
+      // Before the first byte an error is a reply like any other.
+      if (!stream.isOpen) throw error;
       stream.fail(error);
     }
+    stream.end();
     return reply;
   }
   if (route.stream === "ndjson") {
@@ -128,7 +136,10 @@ function contextOf(request: FastifyRequest, signal: AbortSignal): RequestContext
 async function sendLines(reply: FastifyReply, lines: AsyncIterable<unknown>): Promise<void> {
   reply.hijack();
   const { raw } = reply;
-  raw.writeHead(200, { "content-type": "application/x-ndjson; charset=utf-8" });
+  raw.writeHead(200, {
+    "content-type": "application/x-ndjson; charset=utf-8",
+    "signalbox-protocol": String(PROTOCOL),
+  });
   try {
     for await (const line of lines) {
       if (raw.destroyed) return;

@@ -1,56 +1,87 @@
 import type { FastifyReply } from "fastify";
 import type { Bus } from "../bus/bus.ts";
+import { PROTOCOL } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
 import type { Store } from "../store/store.ts";
 
 /** A comment now and then, so that both ends notice a dead connection. */
 const KEEP_ALIVE_MS = 15_000;
-const PAGE = 200;
+/** Events read at once, and so kept in memory for a reader that is slow. */
+const PAGE = 100;
 
-/** Server-sent events on one connection. @see https://html.spec.whatwg.org/multipage/server-sent-events.html */
+/**
+ * Server-sent events on one connection. Begins with the first thing that is sent, or with `open`: up to then an
+ * error can still be an ordinary reply.
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
 export class EventStream {
+  readonly #reply: FastifyReply;
   readonly #raw: FastifyReply["raw"];
   /** Aborts when the connection is gone or the service stops. */
   readonly signal: AbortSignal;
+  /** Resolves when `signal` aborts. */
+  readonly closed: Promise<void>;
+  #isOpen = false;
 
   constructor(reply: FastifyReply, signal: AbortSignal) {
-    reply.hijack();
+    this.#reply = reply;
     this.#raw = reply.raw;
     this.signal = signal;
+    this.closed = new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Whether the reader has yet to take what was written before. */
+  get isFull(): boolean {
+    return this.#raw.writableNeedDrain;
+  }
+
+  open(): void {
+    if (this.#isOpen) return;
+    this.#isOpen = true;
+    this.#reply.hijack();
     this.#raw.writeHead(200, {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
+      "signalbox-protocol": String(PROTOCOL),
     });
     this.#raw.write(": open\n\n");
-    const timer = setInterval(() => this.#raw.write(": alive\n\n"), KEEP_ALIVE_MS);
+    const timer = setInterval(() => {
+      if (!this.isFull) this.#raw.write(": alive\n\n");
+    }, KEEP_ALIVE_MS);
     timer.unref();
-    const onEnd = () => {
+    void this.closed.then(() => {
       clearInterval(timer);
-      this.end();
-    };
-    if (signal.aborted) onEnd();
-    else signal.addEventListener("abort", onEnd, { once: true });
+      this.#raw.end();
+    });
   }
 
   /** False when the reader is slower than what is written: wait for `drained` then. */
   send(data: unknown, id?: string | number, event?: string): boolean {
     if (this.signal.aborted) return false;
+    this.open();
     const head = `${id === undefined ? "" : `id: ${id}\n`}${event === undefined ? "" : `event: ${event}\n`}`;
     return this.#raw.write(`${head}data: ${JSON.stringify(data)}\n\n`);
   }
 
   drained(): Promise<void> {
-    if (this.signal.aborted || !this.#raw.writableNeedDrain) return Promise.resolve();
+    if (this.signal.aborted || !this.isFull) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#raw.once("drain", resolve);
-      this.#raw.once("close", resolve);
+      const done = () => {
+        this.#raw.off("drain", done);
+        this.#raw.off("close", done);
+        resolve();
+      };
+      this.#raw.on("drain", done);
+      this.#raw.on("close", done);
     });
-  }
-
-  closed(): Promise<void> {
-    if (this.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.signal.addEventListener("abort", () => resolve(), { once: true }));
   }
 
   fail(error: unknown): void {
@@ -62,6 +93,7 @@ export class EventStream {
   }
 
   end(): void {
+    this.open();
     this.#raw.end();
   }
 }
@@ -82,6 +114,7 @@ interface FollowOptions {
 export async function followEvents({ store, bus, stream, after, wants }: FollowOptions): Promise<void> {
   let sent = after;
   let live = false;
+  stream.open();
   const unsubscribe = bus.subscribe({
     wants: () => live,
     onEvent(event) {
@@ -112,7 +145,7 @@ export async function followEvents({ store, bus, stream, after, wants }: FollowO
   };
   try {
     await catchUp();
-    await stream.closed();
+    await stream.closed;
   } finally {
     unsubscribe();
   }

@@ -96,6 +96,7 @@ async function streamCommands(
   stream: EventStream,
 ): Promise<void> {
   await agents.refuseConnector(agent);
+  stream.open();
   const leave = agents.connected(agent);
   const out = new Set<string>();
   let proceed = () => {};

@@ -5,6 +5,7 @@ import type { Json } from "../../contract/common.ts";
 import type { Delivery, Event } from "../../contract/events.ts";
 import type { Info } from "../../contract/system.ts";
 import type { EffectLedger } from "../../effects/ledger.ts";
+import type { PolicyFile } from "../../effects/policy-file.ts";
 import type { EventLog } from "../../events/log.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
@@ -22,6 +23,7 @@ export interface Parts {
   topics: TopicQueue;
   agents: AgentRegistry;
   ledger: EffectLedger;
+  policy: PolicyFile;
   engine: Engine;
   supervisor: Supervisor;
   info: Info;

@@ -42,13 +42,12 @@ export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, T
     },
     async claimEvents({ topic, ...claim }, context) {
       const claimed = await topics.claim(topic, claim, context.signal);
-      // Whoever asked is gone: what was taken for them must not lie until its lease ends.
-      if (context.signal.aborted) {
-        await Promise.all(
-          claimed.map((one) => topics.settle(one.event.id, { lease: one.lease }, { kind: "release" })),
-        );
-      }
-      return { claimed };
+      if (!context.signal.aborted) return { claimed };
+      // Whoever asked is gone, or the service stops: what was taken must not lie until its lease ends.
+      await Promise.all(
+        claimed.map((one) => topics.settle(one.event.id, { lease: one.lease }, { kind: "release" })),
+      );
+      return { claimed: [] };
     },
     async peekEvents({ topic, limit }) {
       const { prompt } = await require(topic);

@@ -32,8 +32,20 @@ export function workflowHandlers({ store, engine }: Parts): Pick<Handlers, Workf
       lines: await engine.logs(workflow, limit, level),
     }),
     async streamLogs({ workflow }, stream) {
-      const stop = engine.followLogs(workflow, (line) => stream.send(line));
-      await stream.closed();
+      let left = 0;
+      const stop = engine.followLogs(workflow, (line) => {
+        // Lines are in the log file too, so a reader that stands still may miss some, but is told so.
+        if (stream.isFull) {
+          left += 1;
+          return;
+        }
+        if (left > 0)
+          stream.send({ ...line, level: "warn", message: `${left} lines left out here`, line: null });
+        left = 0;
+        stream.send(line);
+      });
+      stream.open();
+      await stream.closed;
       stop();
     },
     async listRuns(input) {
