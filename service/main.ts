@@ -32,7 +32,8 @@ async function main(): Promise<void> {
     import("./service-log.ts"),
   ]);
   const loaded = loadConfig({ set: values.set });
-  const log = openServiceLog(loaded, values.background);
+  const { log, close } = openServiceLog(loaded, values.background);
+  const closeLog = (code: number) => void close().finally(() => process.exit(code));
   let stopping = false;
   let stop: () => void = () => {
     stopping = true;
@@ -48,8 +49,9 @@ async function main(): Promise<void> {
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   process.on("uncaughtException", (error) => {
-    // State in memory can't be trusted any more; the log on disk can, so begin again from there.
-    log.fatal({ err: error }, "a bug ended the service");
+    // State in memory can't be trusted any more; the database can, so the next start begins again from there. In the
+    // background standard error is the log file, and unlike the log it is written before the process ends.
+    process.stderr.write(`a bug ended the service\n${error.stack ?? error.message}\n`);
     process.exit(70);
   });
   const luaWorker = import.meta.url.endsWith(".ts") ? undefined : new URL("./lua-worker.js", import.meta.url);
@@ -65,11 +67,11 @@ async function main(): Promise<void> {
     app.close().then(
       () => {
         log.info("stopped");
-        process.exit(0);
+        closeLog(0);
       },
       (error: unknown) => {
         log.error({ err: error }, "some parts did not stop cleanly");
-        process.exit(1);
+        closeLog(1);
       },
     );
   };
