@@ -5,18 +5,21 @@ import { openSqliteBus } from "./bus/sqlite/bus.ts";
 import { matchesSubject } from "./bus/subject.ts";
 import { acceptBody, viewEvent } from "./compat/event-shapes.ts";
 import { routeAliases } from "./compat/routes.ts";
+import { parseConfigText } from "./config-file.ts";
 import type { LoadedConfig } from "./config-load.ts";
 import { type Supervisor, startSupervisor } from "./connections/supervisor.ts";
 import { connectors } from "./connectors/registry.ts";
 import { type JsonObject, PROTOCOL } from "./contract/common.ts";
 import type { Event } from "./contract/events.ts";
 import { type Executor, startDispatcher } from "./effects/dispatch.ts";
-import { createEffectLedger, type EffectLedger } from "./effects/ledger.ts";
+import { createEffectLedger, type EffectLedger, type Judge } from "./effects/ledger.ts";
+import { PolicyFile } from "./effects/policy-file.ts";
 import { createEventLog, type EventLog } from "./events/log.ts";
 import { startControl } from "./http/control.ts";
 import { agentHandlers } from "./http/handlers/agents.ts";
 import { eventHandlers } from "./http/handlers/events.ts";
 import type { Parts } from "./http/handlers/parts.ts";
+import { policyHandlers } from "./http/handlers/policy.ts";
 import { runCleanup, systemHandlers } from "./http/handlers/system.ts";
 import { topicHandlers } from "./http/handlers/topics.ts";
 import { workflowHandlers } from "./http/handlers/workflows.ts";
@@ -130,11 +133,11 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
     await startAgentRegistry({ store, clock, log, events, staleMs: config.agents.stale_ms }),
   );
   const topics = use(opening, "topics", createTopicQueue({ store, clock, events }));
-  const ledger = use(
-    opening,
-    "effects",
-    createEffectLedger({ store, clock, log, events, expiresMs: config.agents.command_expires_ms }),
-  );
+  const policy = new PolicyFile({ file: paths.policyFile, parse: parseConfigText, log });
+  const expiresMs = config.agents.command_expires_ms;
+  const judge: Judge = (effect, now_ms) => policy.judge(effect, now_ms).policy;
+  const ledger = createEffectLedger({ store, clock, log, events, expiresMs, judge });
+  use(opening, "effects", ledger);
   opening.scope.use(await watchChains({ store, bus, events, maxDepth }));
   const engine = await openEngine(options, opening, { store, bus, clock, events, ledger });
   // Whatever brings events or takes commands comes last, and goes first.
@@ -161,6 +164,7 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
     agents,
     topics,
     ledger,
+    policy,
     supervisor,
     engine,
     info: {
@@ -324,6 +328,7 @@ async function openControl(
       ...eventHandlers(parts),
       ...topicHandlers(parts),
       ...agentHandlers(parts),
+      ...policyHandlers(parts),
       ...workflowHandlers(parts),
     },
   });

@@ -24,6 +24,11 @@ export function readConfigFile(file: string): ConfigFile | null {
       hint: "Make it a file that you may read.",
     });
   }
+  return parseConfigText(file, text);
+}
+
+/** The same for text that is at hand. @throws SignalboxError `invalid_config` */
+export function parseConfigText(file: string, text: string): ConfigFile {
   const content = parseToml(file, text);
   let lines: Map<string, number> | undefined;
   return {

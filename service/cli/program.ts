@@ -20,6 +20,7 @@ const modules: readonly { names: readonly string[]; load: () => Promise<CommandM
   { names: ["events"], load: () => import("./commands/events.ts") },
   { names: ["workflow", "workflows", "runs"], load: () => import("./commands/workflow.ts") },
   { names: ["effects"], load: () => import("./commands/effects.ts") },
+  { names: ["policy"], load: () => import("./commands/policy.ts") },
   { names: ["agents", "connectors"], load: () => import("./commands/agents.ts") },
   {
     names: ["up", "down", "status", "doctor", "config", "backup", "cleanup"],

@@ -19,6 +19,8 @@ export interface Paths {
   readonly lockFile: string;
   readonly logFile: string;
   readonly workflowsDir: string;
+  /** Rules for what may happen outside without a person. */
+  readonly policyFile: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -69,6 +71,7 @@ export function resolvePaths(context: PathContext = {}): Paths {
     lockFile: join(folders.state, "service.lock"),
     logFile: join(folders.state, "service.log"),
     workflowsDir: join(folders.config, "workflows"),
+    policyFile: join(folders.config, "policy.toml"),
   };
 }
 

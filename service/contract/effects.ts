@@ -22,6 +22,11 @@ export type EffectState = z.infer<typeof effectState>;
 export const effectKind = z.enum(["command"]);
 export type EffectKind = z.infer<typeof effectKind>;
 
+/** Kinds that a policy may speak of, also before they are there. */
+export const effectKindName = z
+  .string()
+  .regex(/^[a-z][a-z_]*$/, "must be a kind of effect such as command, ask, http or shell");
+
 export const policyDecision = z.enum(["allow", "ask", "deny"]);
 
 /** One act on the outside world: what, why, who allowed it, what came of it. */

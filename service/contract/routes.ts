@@ -3,6 +3,7 @@ import * as agents from "./agents.ts";
 import { empty, type Json, json, okReply } from "./common.ts";
 import * as effects from "./effects.ts";
 import * as events from "./events.ts";
+import { policyRoutes } from "./policy.ts";
 import * as system from "./system.ts";
 import * as topics from "./topics.ts";
 import * as workflows from "./workflows.ts";
@@ -329,6 +330,8 @@ export const routes = {
     reply: effects.effect,
     status: 202,
   },
+
+  ...policyRoutes,
 
   listEffects: {
     method: "GET",

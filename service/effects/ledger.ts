@@ -10,7 +10,7 @@ import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import { Wakeups } from "../lib/wakeups.ts";
 import type { EffectDraft, EffectRow, Store } from "../store/store.ts";
-import { judge } from "./policy.ts";
+import { type Judged, judge } from "./policy.ts";
 import { EffectSteps, publicEffect, requireEffect, type Target } from "./steps.ts";
 
 /** What somebody wants done. */
@@ -54,12 +54,16 @@ export interface ClaimOptions {
   leaseMs: number;
 }
 
+export type Judge = (effect: Judged, now_ms: number) => Effect["policy"];
+
 interface LedgerOptions {
   store: Store;
   clock: Clock;
   log: Logger;
   events: EventLog;
   expiresMs: number;
+  /** What may happen without a person; the defaults when left out. */
+  judge?: Judge;
 }
 
 const BEAT_LEASE_MS = 90_000;
@@ -109,13 +113,13 @@ function describeAgent(store: Store, target: string): Target {
 function createDraft(
   proposal: Proposal,
   describe: (target: string) => Target,
-  { clock, expiresMs }: LedgerOptions,
+  { clock, expiresMs, judge: decide = (effect) => judge(effect) }: LedgerOptions,
 ): EffectDraft {
   const kind = "command" as const;
   const { action, payload, cause } = proposal;
   const target = agentName(proposal.target);
   const now = clock.nowMs();
-  const policy = judge({ kind, target, cause });
+  const policy = decide({ kind, target, action, payload, cause }, now);
   return {
     id: proposal.id ?? newId("eff"),
     kind,

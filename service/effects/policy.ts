@@ -1,15 +1,189 @@
+import { agentName } from "../contract/agent-name.ts";
+import type { Json, JsonObject } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";
-import type { EffectDraft } from "../store/store.ts";
+import type { Origin } from "../contract/policy.ts";
 
-/**
- * What may happen without a person. Only a workflow's file and the person at the command line can propose effects
- * so far, and both are the developer's own word; whoever else proposes is asked about.
- */
-export function judge(effect: Pick<EffectDraft, "kind" | "target" | "cause">): Effect["policy"] {
-  const { source } = effect.cause;
-  if (source.startsWith("workflow:"))
-    return { decision: "allow", rule: "default: commands of a workflow file run" };
-  if (source === "cli" || source === "vscode")
-    return { decision: "allow", rule: "default: commands of the owner run" };
-  return { decision: "ask", rule: "default: what an agent, a model or a chat proposes is asked about" };
+/** What a rule can see of an effect. */
+export interface Judged {
+  kind: string;
+  target: string;
+  action: string;
+  payload: JsonObject;
+  cause: Pick<Effect["cause"], "source" | "workflow">;
+}
+
+/** Limits that are left out reach everything. Texts may hold `*` and `?`. */
+export interface Rule {
+  /** `policy.toml:12 deploys`, or `default: …`: what the effect records. */
+  label: string;
+  decision: Effect["policy"]["decision"];
+  kind?: readonly string[] | undefined;
+  target?: readonly string[] | undefined;
+  action?: readonly string[] | undefined;
+  workflow?: readonly string[] | undefined;
+  origin?: readonly Origin[] | undefined;
+  /** Path in the payload (`repo.name`) and what stands there. */
+  payload?: Readonly<Record<string, string | number | boolean>> | undefined;
+  /** Minutes since midnight, from and to; over midnight when `to` is the smaller. */
+  time?: { from: number; to: number; zone: string | undefined } | undefined;
+  expires_ms?: number | undefined;
+}
+
+/** A question is answered by nobody but a person, and a shell command needs its approval each time. */
+const ALWAYS_ASKED: ReadonlySet<string> = new Set(["ask", "shell"]);
+/** Whose word is no permission: a rule that allows has to name them. */
+const STRANGERS: ReadonlySet<Origin> = new Set(["agent", "model", "chat"]);
+
+/** What counts where the policy file says nothing, tried last and in this order. Tests hold each by its name. */
+export const defaultRules: readonly Rule[] = [
+  {
+    label: "default: what an agent, a model or a chat proposes is asked about",
+    decision: "ask",
+    origin: ["agent", "model", "chat"],
+  },
+  {
+    label: "default: commands of a workflow file run",
+    decision: "allow",
+    kind: ["command"],
+    origin: ["workflow"],
+  },
+  { label: "default: commands of the owner run", decision: "allow", kind: ["command"], origin: ["human"] },
+  { label: "default: shell, mail, HTTP, actions and all else are asked about", decision: "ask" },
+];
+
+/** Only a workflow's file and the person at the command line or in the editor are the owner's own word. */
+export function originOf(source: string): Origin {
+  if (source.startsWith("workflow:")) return "workflow";
+  if (source === "cli" || source === "vscode") return "human";
+  if (source === "model" || source.startsWith("model:")) return "model";
+  if (source === "chat" || source.startsWith("chat:")) return "chat";
+  return "agent";
+}
+
+export interface Judgement {
+  policy: Effect["policy"];
+  steps: { rule: string; matched: boolean; why: string }[];
+}
+
+/** The first rule that matches decides; the defaults come after all others. */
+export function judge(effect: Judged, rules: readonly Rule[] = [], now_ms = 0): Effect["policy"] {
+  return explain(effect, rules, now_ms).policy;
+}
+
+export function explain(effect: Judged, rules: readonly Rule[], now_ms: number): Judgement {
+  const steps: Judgement["steps"] = [];
+  for (const rule of [...rules, ...defaultRules]) {
+    const why = mismatch(rule, effect, now_ms);
+    steps.push({ rule: rule.label, matched: why === null, why: why ?? `it says ${rule.decision}` });
+    if (why === null) return { policy: { decision: rule.decision, rule: rule.label }, steps };
+  }
+  throw new Error("the last default rule matches everything");
+}
+
+/** Why the rule does not decide about this effect, or null when it does. */
+function mismatch(rule: Rule, effect: Judged, now_ms: number): string | null {
+  if (rule.expires_ms !== undefined && now_ms >= rule.expires_ms) return "it has expired";
+  const origin = originOf(effect.cause.source);
+  if (rule.origin && !rule.origin.includes(origin)) return `the origin is ${origin}`;
+  if (rule.decision === "allow" && !rule.origin && STRANGERS.has(origin))
+    return `it allows without naming an origin, so it does not reach what comes from ${origin}s`;
+  if (rule.decision === "allow" && ALWAYS_ASKED.has(effect.kind))
+    return `${effect.kind} is always asked about`;
+  return (
+    textMismatch(rule, effect) ??
+    payloadMismatch(rule, effect.payload) ??
+    (rule.time && !isWithin(rule.time, now_ms) ? "it is another time of day" : null)
+  );
+}
+
+function textMismatch(rule: Rule, { kind, target, action, cause }: Judged): string | null {
+  const plain = (name: string) => (kind === "command" ? agentName(name) : name);
+  const texts = [
+    ["kind", rule.kind, kind],
+    ["target", rule.target?.map(plain), plain(target)],
+    ["action", rule.action, action],
+    ["workflow", rule.workflow, cause.workflow ?? ""],
+  ] as const;
+  for (const [name, wanted, is] of texts)
+    if (wanted && !wanted.some((pattern) => matchesGlob(pattern, is)))
+      return `the ${name} is ${is || "none"}`;
+  return null;
+}
+
+function payloadMismatch(rule: Rule, payload: JsonObject): string | null {
+  for (const [path, wanted] of Object.entries(rule.payload ?? {}))
+    if (!matchesField(wanted, fieldAt(payload, path))) return `payload.${path} is something else`;
+  return null;
+}
+
+function matchesField(wanted: string | number | boolean, is: Json | undefined): boolean {
+  return typeof wanted === "string" && typeof is === "string" ? matchesGlob(wanted, is) : wanted === is;
+}
+
+function fieldAt(payload: JsonObject, path: string): Json | undefined {
+  let value: Json | undefined = payload;
+  for (const step of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as JsonObject)[step];
+  }
+  return value;
+}
+
+/** `*` is any text, `?` one character. Without a regular expression: a rule must not be able to run for long. */
+export function matchesGlob(pattern: string, text: string): boolean {
+  const [wanted, given] = [[...pattern], [...text]];
+  let at = 0;
+  let star = -1;
+  let resume = 0;
+  let position = 0;
+  while (position < given.length) {
+    if (wanted[at] === "*") {
+      star = at++;
+      resume = position;
+    } else if (at < wanted.length && (wanted[at] === "?" || wanted[at] === given[position])) {
+      at++;
+      position++;
+    } else if (star >= 0) {
+      at = star + 1;
+      position = ++resume;
+    } else return false;
+  }
+  return wanted.slice(at).every((rest) => rest === "*");
+}
+
+function isWithin({ from, to, zone }: NonNullable<Rule["time"]>, now_ms: number): boolean {
+  const format = new Intl.DateTimeFormat("en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+    timeZone: zone,
+  });
+  const [hours = 0, minutes = 0] = format.format(now_ms).split(":").map(Number);
+  const minute = hours * 60 + minutes;
+  return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
+}
+
+const clockTime = (minutes: number) =>
+  `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
+
+/** What a rule is limited to, for people. */
+export function describeRule(rule: Rule): { rule: string; decision: Rule["decision"]; when: string[] } {
+  const lists = [
+    ["kind", rule.kind],
+    ["target", rule.target],
+    ["action", rule.action],
+    ["workflow", rule.workflow],
+    ["origin", rule.origin],
+  ] as const;
+  const { time, expires_ms } = rule;
+  return {
+    rule: rule.label,
+    decision: rule.decision,
+    when: [
+      ...lists.flatMap(([name, values]) => (values ? [`${name} ${values.join(" or ")}`] : [])),
+      ...Object.entries(rule.payload ?? {}).map(([path, value]) => `payload.${path} ${value}`),
+      ...(time ? [`${clockTime(time.from)}–${clockTime(time.to)}${time.zone ? ` ${time.zone}` : ""}`] : []),
+      ...(expires_ms === undefined ? [] : [`until ${new Date(expires_ms).toISOString()}`]),
+    ],
+  };
 }

@@ -1,0 +1,126 @@
+import type { Command } from "commander";
+import type { JsonObject } from "../../contract/common.ts";
+import type { Output as RouteOutput } from "../../contract/routes.ts";
+import type { Context } from "../context.ts";
+import { given } from "../given.ts";
+import { readInput } from "../input.ts";
+import { jsonObject } from "../parse.ts";
+import { printTable } from "../table.ts";
+import { type Part, styled } from "../text.ts";
+import { UsageError } from "../usage.ts";
+
+interface ExplainOptions {
+  kind?: string;
+  target?: string;
+  action?: string;
+  payload?: JsonObject;
+  source?: string;
+}
+
+export function register(program: Command, context: Context): void {
+  const policy = program
+    .command("policy")
+    .description("what may happen outside without a person: the rules of policy.toml");
+  policy
+    .command("show", { isDefault: true })
+    .description("list the rules, in the order they are tried")
+    .action(() => show(context));
+  policy
+    .command("check")
+    .description("see whether a policy file is right, without using it")
+    .argument("[file]", "default: the one in use; - reads standard input")
+    .action((file: string | undefined) => check(context, file));
+  policy
+    .command("explain")
+    .description("tell which rule decides about an effect, and why the others do not")
+    .argument("[effect]", "its id; without it, what the options say")
+    .option("--kind <kind>", "such as command, http, shell; default: command")
+    .option("--target <name>", "whom it goes to")
+    .option("--action <name>", "what is asked for")
+    .option("-p, --payload <json>", "a JSON object", jsonObject)
+    .option("--source <name>", "who asks: workflow:NAME, cli, an agent's name; default: cli")
+    .action((id: string | undefined, options: ExplainOptions) => explain(context, id, options));
+  policy
+    .command("test")
+    .description("judge the cases of a file and compare with what they expect")
+    .argument("<file>", "TOML with [[case]] tables; - reads standard input")
+    .option("--policy <file>", "test this policy file instead of the one in use")
+    .action((file: string, options: { policy?: string }) => test(context, file, options));
+}
+
+const decisionPart = (decision: string): Part =>
+  styled(decision === "allow" ? "green" : decision === "deny" ? "red" : "yellow", decision);
+
+function printRules({ out }: Context, rules: RouteOutput<"getPolicy">["rules"]): void {
+  printTable(out, {
+    head: ["DECISION", "RULE", "WHEN"],
+    rows: rules.map((rule) => [decisionPart(rule.decision), rule.rule, rule.when.join(", ")]),
+    flexible: [1, 2],
+    empty: "No rules.",
+  });
+}
+
+async function show(context: Context): Promise<void> {
+  const { client, out } = context;
+  const reply = await (await client()).getPolicy();
+  out.result(reply, () => {
+    printRules(context, reply.rules);
+    if (reply.problem !== null) out.remark(styled("red", reply.problem));
+    out.remark(`Rules of your own go into ${reply.file}; docs/effects.md says how.`);
+  });
+}
+
+async function check(context: Context, file: string | undefined): Promise<void> {
+  const { out, io } = context;
+  const path = file ?? context.paths.policyFile;
+  const text = await readInput(io, path);
+  const reply = await (await context.client()).checkPolicy({ text, file: path });
+  out.result(reply, () => {
+    if (reply.ok) printRules(context, reply.rules);
+    else out.line(styled("red", reply.problem ?? ""));
+  });
+  if (!reply.ok) context.exit(1);
+}
+
+async function explain(context: Context, id: string | undefined, options: ExplainOptions): Promise<void> {
+  const { target, source = "cli", ...rest } = options;
+  if (id === undefined && target === undefined)
+    throw new UsageError(
+      "say which effect: its id, or --target NAME",
+      "See signalbox policy explain --help.",
+    );
+  const request =
+    id === undefined ? { act: { target: target ?? "", source, ...given(rest) } } : { effect_id: id };
+  const reply = await (await context.client()).explainPolicy(request);
+  context.out.result(reply, () => {
+    context.out.line(decisionPart(reply.decision), `  ${reply.rule}`);
+    printTable(context.out, {
+      head: ["", "RULE", "WHY"],
+      rows: reply.steps.map((step) => [step.matched ? "→" : "", step.rule, step.why]),
+      flexible: [1, 2],
+      empty: "",
+    });
+  });
+}
+
+async function test(context: Context, file: string, options: { policy?: string }): Promise<void> {
+  const { io, out } = context;
+  const text = await readInput(io, file);
+  const policy = options.policy === undefined ? undefined : await readInput(io, options.policy);
+  const reply = await (await context.client()).testPolicy({ text, file, ...given({ policy }) });
+  const failed = reply.results.filter((one) => !one.ok).length;
+  out.result(reply, () => {
+    printTable(out, {
+      head: ["", "CASE", "DECISION", "RULE"],
+      rows: reply.results.map((one) => [
+        one.ok ? styled("green", "ok") : styled("red", "wrong"),
+        one.name,
+        one.ok ? one.decision : `${one.decision}, expected ${one.expect}`,
+        one.rule,
+      ]),
+      flexible: [1, 3],
+      empty: "",
+    });
+  });
+  if (failed > 0) context.exit(1);
+}
