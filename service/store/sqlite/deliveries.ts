@@ -7,12 +7,9 @@ import type { DeliverySql, StoredStatus } from "./rows.ts";
 /** Writes one step of a delivery's life, and counts it. Answers with the row as it is then. */
 export type Move = (row: DeliverySql, step: DeliveryStep, now_ms: number, changes: Changes) => DeliverySql;
 
-export function createMove({ db, memory }: SqliteContext): Move {
-  const update = db.prepare<[DeliverySql]>(
-    `UPDATE deliveries SET status = @status, claimed_by = @claimed_by, lease = @lease, lease_until_ms = @lease_until_ms,
-       not_before_ms = @not_before_ms, last_error = @last_error, finished_ms = @finished_ms, attempts = @attempts
-     WHERE seq = @seq AND grp = '${DEFAULT_GROUP}'`,
-  );
+export function createMove(context: SqliteContext): Move {
+  const write = createWrite(context);
+  const { memory } = context;
   return (row, step, now_ms, changes) => {
     const delayed = step.status === "pending" && step.not_before_ms !== null && step.not_before_ms > now_ms;
     const status: StoredStatus = delayed ? "delayed" : step.status;
@@ -27,7 +24,7 @@ export function createMove({ db, memory }: SqliteContext): Move {
       finished_ms: step.finished ? now_ms : null,
       attempts: step.attempts,
     };
-    update.run(next);
+    write(row, next);
     changes.count(row.topic, row.status, -1);
     changes.count(row.topic, status, 1);
     if (status === "pending") changes.topics.add(row.topic);
@@ -37,5 +34,26 @@ export function createMove({ db, memory }: SqliteContext): Move {
       memory.dueAt(due);
     }
     return next;
+  };
+}
+
+/** SQLite rewrites the entries of each index that an update names a column of, so unchanged ones stay unnamed. */
+function createWrite({ db }: SqliteContext): (row: DeliverySql, next: DeliverySql) => void {
+  const where = `WHERE seq = ? AND grp = '${DEFAULT_GROUP}'`;
+  const finish = db.prepare(
+    `UPDATE deliveries SET status = ?, lease = ?, lease_until_ms = ?, last_error = ?, finished_ms = ? ${where}`,
+  );
+  const any = db.prepare(
+    `UPDATE deliveries SET status = ?, lease = ?, lease_until_ms = ?, last_error = ?, finished_ms = ?,
+       claimed_by = ?, not_before_ms = ?, attempts = ? ${where}`,
+  );
+  return (row, next) => {
+    const { status, lease, lease_until_ms, last_error, finished_ms, claimed_by, not_before_ms, attempts } =
+      next;
+    const same =
+      claimed_by === row.claimed_by && not_before_ms === row.not_before_ms && attempts === row.attempts;
+    const common = [status, lease, lease_until_ms, last_error, finished_ms];
+    if (same) finish.run(...common, row.seq);
+    else any.run(...common, claimed_by, not_before_ms, attempts, row.seq);
   };
 }
