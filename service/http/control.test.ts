@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { request } from "node:http";
 import { createConnection } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { http, tokenOf } from "../../test/harness/http.ts";
@@ -256,6 +257,26 @@ describe("refusals", () => {
 });
 
 describe("a service under pressure", () => {
+  it("P6 U13 429: large bodies of requests under way together have a limit, and the room is given back", async () => {
+    const begun = Array.from({ length: 8 }, () => {
+      const headers = {
+        authorization: `Bearer ${tokenOf(service.paths)}`,
+        "content-type": "application/json",
+      };
+      const options = { socketPath: service.paths.socket, method: "POST", path: "/v1/events" };
+      const half = request({ ...options, headers: { ...headers, "content-length": 16_000_000 } });
+      half.on("error", () => "it is dropped below");
+      half.write("{");
+      return half;
+    });
+    const large = { body: { body: "x".repeat(8_000_000) } };
+    const status = async () => (await call("POST", "/v1/events", large)).status;
+    await eventually(status, (now) => now === 429);
+    expect((await call("POST", "/v1/events", { body: { body: "small ones go on" } })).status).toBe(201);
+    for (const half of begun) half.destroy();
+    await eventually(status, (now) => now === 400);
+  });
+
   it("P6 U13 429: more writes than can wait are refused, with the time to wait", async () => {
     const small = await startTestService({ set: ["store.max_pending=1"] });
     const push = () => http(small.paths, "POST", "/v1/events", { body: { body: "1" } });

@@ -18,6 +18,7 @@ import type { Closeable } from "../lib/scope.ts";
 import type { Secret } from "../lib/secret.ts";
 import { openApi } from "./openapi.ts";
 import { answer, type Handlers, OpenRequests, registerRoutes } from "./register.ts";
+import { limitBodies, sayLast } from "./sockets.ts";
 
 interface ControlOptions {
   /** Unix socket in a folder that only this user can enter, or a named pipe. */
@@ -34,6 +35,8 @@ interface ControlOptions {
   drainMs(): number;
 }
 
+/** Bodies of all requests under way together: eight of the largest. */
+const BODY_BYTES = 8 * limits.requestBytes;
 const OPENAPI_PATH = "/openapi.json";
 /** Also an event as CloudEvents has it, and a list of them. */
 const jsonTypes = ["application/json", "application/cloudevents+json", "application/cloudevents-batch+json"];
@@ -84,6 +87,10 @@ function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance
     guard(request, token);
     if (open.ended) throw new SignalboxError("unavailable", "the service is stopping", { retryAfterS: 1 });
   });
+  limitBodies(app, BODY_BYTES, {
+    tooLarge,
+    busy: "too many large requests at once",
+  });
   app.addHook("onSend", async (_request, reply) => void reply.header("signalbox-protocol", String(PROTOCOL)));
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => sendError(unknownPath(request, aliases), request, reply, log));
@@ -104,7 +111,8 @@ function answerBrokenRequest(this: unknown, error: NodeJS.ErrnoException, socket
       ? new SignalboxError("invalid_request", "the path and headers are too long")
       : new SignalboxError("invalid_request", "this is not a request that HTTP knows");
   const body = JSON.stringify(known.toBody());
-  socket.end(
+  sayLast(
+    socket,
     `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }
@@ -200,11 +208,14 @@ function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply,
 function asSignalboxError(error: unknown): SignalboxError {
   if (SignalboxError.is(error)) return error;
   const { statusCode, code, message } = error as Partial<FastifyError>;
-  if (statusCode === 413)
-    return new SignalboxError("too_large", `a request may hold ${limits.requestBytes} bytes`);
+  if (statusCode === 413) return tooLarge();
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new SignalboxError("invalid_request", message ?? "bad request", { details: { code } });
   return new SignalboxError("internal", "something went wrong inside Signalbox", { cause: error });
+}
+
+function tooLarge(): SignalboxError {
+  return new SignalboxError("too_large", `a request may hold ${limits.requestBytes} bytes`);
 }
 
 /** A socket left by a process that was killed. The instance lock is ours, so nobody listens on it. */

@@ -4,7 +4,7 @@ import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import examples from "@octokit/webhooks-examples/api.github.com/index.json" with { type: "json" };
 import { pino } from "pino";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { connectorContext } from "../../test/harness/connector-context.ts";
 import { githubConfig } from "../connectors/github/config.ts";
 import { github } from "../connectors/github/index.ts";
@@ -369,6 +369,19 @@ describe("senders that mean no good", () => {
     );
     expect(body).toMatch(/^HTTP\/1\.1 408 /);
     expect(await raw(ingress.address, "")).not.toContain(" 200 ");
+  });
+
+  it("a sender that is cut off and neither reads nor lets go loses its place all the same", async () => {
+    const limits = { headersMs: 50, requestMs: 100, checkMs: 20, connections: 1 };
+    const { ingress, url } = await start({ limits });
+    const [host, port] = ingress.address.split(":");
+    const stubborn = connect({ host, port: Number(port), allowHalfOpen: true });
+    stubborn.on("error", () => "its place was taken away");
+    await once(stubborn, "connect");
+    stubborn.write("POST /bugsnag HTTP/1.1\r\nhost: x\r\n");
+    const status = async () => (await fetch(`${url}/healthz`).catch(() => null))?.status;
+    await vi.waitUntil(async () => (await status()) === 200, { timeout: 20_000 });
+    stubborn.destroy();
   });
 
   it("what is no HTTP, or has endless headers, gets an error in the usual shape", async () => {

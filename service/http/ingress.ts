@@ -17,6 +17,7 @@ import { SignalboxError } from "../contract/errors.ts";
 import type { NewEvent } from "../contract/events.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
+import { limitBodies, sayLast } from "./sockets.ts";
 
 const HEALTH_PATH = "/healthz";
 const MAX_HEADER_BYTES = 16_384;
@@ -95,7 +96,7 @@ export async function startIngress(options: IngressOptions): Promise<Ingress> {
   const limits = { ...defaultLimits, ...options.limits };
   const app = createServer(limits);
   refuseStrangers(app, new Set(options.routes.map((route) => route.path)));
-  reserveMemory(app, limits.bodyBytes);
+  limitBodies(app, limits.bodyBytes, { tooLarge, busy: "Too many webhooks at once" });
   app.get(HEALTH_PATH, async () => ({ status: "ok" }));
   for (const route of options.routes) addRoute(app, route, options);
   answerErrors(app, options.log);
@@ -205,27 +206,6 @@ function refuseStrangers(app: FastifyInstance, webhookPaths: Set<string>): void 
   });
 }
 
-/**
- * Bodies of unknown senders must not fill the memory: beyond `maxBytes` together a request has to come later. What is
- * refused here is still read to its end and thrown away, so that the sender gets to see the answer.
- */
-function reserveMemory(app: FastifyInstance, maxBytes: number): void {
-  let reserved = 0;
-  app.addHook("onRequest", async (request, reply) => {
-    if (request.method !== "POST") return;
-    const limit = request.routeOptions.bodyLimit;
-    const bytes = Number(request.headers["content-length"] ?? limit);
-    if (bytes > limit) throw tooLarge();
-    if (reserved + bytes > maxBytes) {
-      throw new SignalboxError("busy", "Too many webhooks at once", { retryAfterS: 1 });
-    }
-    reserved += bytes;
-    reply.raw.once("close", () => {
-      reserved -= bytes;
-    });
-  });
-}
-
 function addRoute(app: FastifyInstance, route: IngressRoute, { config, record, log }: IngressOptions): void {
   app.post(route.path, { bodyLimit: route.maxBytes }, async (request, reply) => {
     const answer = await route.receive({
@@ -296,7 +276,8 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   }
   const [status, known] = brokenRequest(error.code);
   const body = JSON.stringify(known.toBody());
-  socket.end(
+  sayLast(
+    socket,
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }
