@@ -3,7 +3,7 @@ import type { Command } from "../../service/contract/agents.ts";
 import { SignalboxError } from "../../service/contract/errors.ts";
 import type { NewEvent } from "../../service/contract/events.ts";
 import type { Claimed } from "../../service/contract/topics.ts";
-import { type Grant, type Ledger, type Push, CLOCK_MS } from "./ledger.ts";
+import { CLOCK_MS, type Grant, type Ledger, type Push } from "./ledger.ts";
 import type { Random } from "./random.ts";
 import { pause } from "./service-process.ts";
 import { AGENT } from "./workload.ts";
@@ -24,7 +24,10 @@ export interface Stage {
   readonly backupFile: string;
 }
 
-type Outcome<T> = { kind: "done"; value: T } | { kind: "refused"; error: SignalboxError } | { kind: "unknown" };
+type Outcome<T> =
+  | { kind: "done"; value: T }
+  | { kind: "refused"; error: SignalboxError }
+  | { kind: "unknown" };
 
 /** One operation. What was under way at a kill has an unknown outcome: it may have happened or not. */
 export async function attempt<T>(
@@ -107,7 +110,8 @@ function toEvent(push: Push): NewEvent {
 
 async function pushOne(stage: Stage, random: Random, push: Push): Promise<void> {
   const event = toEvent(push);
-  const delayed = push.topic !== null && random.chance(0.1) ? { ...event, delay_ms: random.int(1, 300) } : event;
+  const delayed =
+    push.topic !== null && random.chance(0.1) ? { ...event, delay_ms: random.int(1, 300) } : event;
   const again = push.key !== null && random.chance(0.3);
   const call = (signal: AbortSignal) => stage.client.pushEvent(delayed, { signal });
   const outcome = push.key === null ? await attempt(stage, "push", call) : await insist(stage, "push", call);
@@ -175,7 +179,9 @@ async function settle(stage: Stage, random: Random, grant: Grant): Promise<void>
     const retry_in_ms = random.int(0, 200);
     await giveBack(stage, grant, (signal) => client.failClaim({ event_id, lease, retry_in_ms }, { signal }));
   } else if (choice <= 94) {
-    await end(stage, grant, "failed", (signal) => client.failClaim({ event_id, lease, retry: false }, { signal }));
+    await end(stage, grant, "failed", (signal) =>
+      client.failClaim({ event_id, lease, retry: false }, { signal }),
+    );
   }
   // Otherwise it is left, until its lease runs out.
 }
@@ -268,7 +274,9 @@ async function carryOut(stage: Stage, random: Random, command: Command): Promise
   const { effect_id, lease } = command;
   // A beat renews the lease for longer than this torture waits for it to run out.
   if (random.chance(0.1)) {
-    await attempt(stage, "beat", (signal) => client.beat({ agent: AGENT, effect_ids: [effect_id] }, { signal }));
+    await attempt(stage, "beat", (signal) =>
+      client.beat({ agent: AGENT, effect_ids: [effect_id] }, { signal }),
+    );
   }
   const isFailing = mishap <= 6;
   const result = isFailing
@@ -309,14 +317,20 @@ export async function runOperator(stage: Stage, random: Random): Promise<void> {
       // It goes on after its caller has gone, up to here.
       ledger.cleanups.push({ sentMs: Date.now(), olderThanMs });
     },
-    () => attempt(stage, "backup", (signal) => client.backup({ file: stage.backupFile, overwrite: true }, { signal })),
+    () =>
+      attempt(stage, "backup", (signal) =>
+        client.backup({ file: stage.backupFile, overwrite: true }, { signal }),
+      ),
     (round) => {
       const patch = { topic: random.pick(TOPICS), prompt: `prompt ${round}`, paused: random.chance(0.3) };
       return attempt(stage, "topic", (signal) => client.updateTopic(patch, { signal }));
     },
     () => resumeTopics(stage),
     () => attempt(stage, "redrive", (signal) => client.redriveTopic({ topic: MORTAL }, { signal })),
-    () => attempt(stage, "search", (signal) => client.searchEvents({ text: `${AGENT} 7*`, limit: 20 }, { signal })),
+    () =>
+      attempt(stage, "search", (signal) =>
+        client.searchEvents({ text: `${AGENT} 7*`, limit: 20 }, { signal }),
+      ),
     () => attempt(stage, "find", (signal) => client.findEvents({ mention: AGENT, limit: 20 }, { signal })),
     () => attempt(stage, "status", (signal) => client.getStatus({}, { signal })),
     () => attempt(stage, "reload", (signal) => client.reloadWorkflows({}, { signal })),
@@ -330,7 +344,9 @@ export async function runOperator(stage: Stage, random: Random): Promise<void> {
 
 export async function resumeTopics(stage: Stage): Promise<void> {
   for (const topic of TOPICS) {
-    await attempt(stage, "resume", (signal) => stage.client.updateTopic({ topic, paused: false }, { signal }));
+    await attempt(stage, "resume", (signal) =>
+      stage.client.updateTopic({ topic, paused: false }, { signal }),
+    );
   }
 }
 

@@ -44,7 +44,9 @@ function checkFile(ledger: Ledger, db: Database.Database): void {
 /** The counts that are kept must be those that counting gives. */
 function checkCounts(ledger: Ledger, db: Database.Database): void {
   const kept = db
-    .prepare<[], { topic: string; status: string; n: number }>("SELECT topic, status, n FROM counts WHERE n <> 0")
+    .prepare<[], { topic: string; status: string; n: number }>(
+      "SELECT topic, status, n FROM counts WHERE n <> 0",
+    )
     .all();
   const real = db
     .prepare<[], { topic: string; status: string; n: number }>(
@@ -57,7 +59,8 @@ function checkCounts(ledger: Ledger, db: Database.Database): void {
       .map(({ topic, status, n }) => `${topic || "log"} ${status} ${n}`)
       .sort()
       .join(", ");
-  if (asText(kept) !== asText(real)) ledger.violation(`counts are ${asText(kept)} but should be ${asText(real)}`);
+  if (asText(kept) !== asText(real))
+    ledger.violation(`counts are ${asText(kept)} but should be ${asText(real)}`);
 }
 
 function checkPushes(ledger: Ledger, db: Database.Database, pushes: readonly Push[]): void {
@@ -74,7 +77,9 @@ function checkPushes(ledger: Ledger, db: Database.Database, pushes: readonly Pus
         ledger.violation(`${push.token} was acknowledged as ${ack.event_id} and is lost`);
       }
     } else if (row.seq !== ack.seq || row.token !== push.token) {
-      ledger.violation(`${ack.event_id} is ${row.token} at ${row.seq}, acknowledged as ${push.token} at ${ack.seq}`);
+      ledger.violation(
+        `${ack.event_id} is ${row.token} at ${row.seq}, acknowledged as ${push.token} at ${ack.seq}`,
+      );
     }
   }
 }
@@ -83,7 +88,8 @@ function checkPushes(ledger: Ledger, db: Database.Database, pushes: readonly Pus
 function firstEnds(grants: readonly Grant[]): Map<string, number> {
   const ends = new Map<string, number>();
   for (const { event_id, endSentMs } of grants) {
-    if (endSentMs !== null) ends.set(event_id, Math.min(endSentMs, ends.get(event_id) ?? Number.POSITIVE_INFINITY));
+    if (endSentMs !== null)
+      ends.set(event_id, Math.min(endSentMs, ends.get(event_id) ?? Number.POSITIVE_INFINITY));
   }
   return ends;
 }
@@ -175,12 +181,17 @@ function checkWork(ledger: Ledger, db: Database.Database): void {
   // The agent was told five times and its answers were lost each time: then the effect has failed, visibly.
   const givenUp = new Set(
     db
-      .prepare<[], string>("SELECT payload ->> '$.token' FROM effects WHERE state = 'failed' AND attempts >= 5")
+      .prepare<[], string>(
+        "SELECT payload ->> '$.token' FROM effects WHERE state = 'failed' AND attempts >= 5",
+      )
       .pluck()
       .all(),
   );
   const recorded = new Set(
-    db.prepare<[], string>("SELECT payload ->> '$.token' FROM events WHERE subject LIKE 'work.%'").pluck().all(),
+    db
+      .prepare<[], string>("SELECT payload ->> '$.token' FROM events WHERE subject LIKE 'work.%'")
+      .pluck()
+      .all(),
   );
   for (const push of ledger.pushes.values()) {
     const isIn = push.acks.length > 0 || recorded.has(push.token);
@@ -203,14 +214,17 @@ function checkRuns(ledger: Ledger, db: Database.Database, givenUp: number): void
   if (failed.length > givenUp) {
     ledger.violation(`${failed.length} runs did not succeed, such as ${JSON.stringify(failed[0])}`);
   }
-  const state = db.prepare<[string], string>("SELECT value FROM workflow_state WHERE workflow = ? AND key = 'count'").pluck();
+  const state = db
+    .prepare<[string], string>("SELECT value FROM workflow_state WHERE workflow = ? AND key = 'count'")
+    .pluck();
   for (const [workflow, step] of [
     ["torture", "first"],
     ["echo", "echo"],
   ] as const) {
     const told = [...ledger.handled.keys()].filter((what) => what.endsWith(`/${step}`)).length;
     const counted = Number(state.get(workflow) ?? 0);
-    if (counted !== told) ledger.violation(`${workflow} counted ${counted} events in its state and told of ${told}`);
+    if (counted !== told)
+      ledger.violation(`${workflow} counted ${counted} events in its state and told of ${told}`);
   }
 }
 
@@ -226,7 +240,8 @@ function checkComments(ledger: Ledger, db: Database.Database, comments: readonly
     .all();
   for (const { token, state } of effects) {
     if (state === "succeeded" && !made.has(token)) ledger.violation(`the comment for ${token} never arrived`);
-    if (state !== "succeeded" && state !== "unknown") ledger.violation(`the comment for ${token} is ${state}`);
+    if (state !== "succeeded" && state !== "unknown")
+      ledger.violation(`the comment for ${token} is ${state}`);
   }
 }
 
@@ -236,9 +251,11 @@ function checkStream(ledger: Ledger, db: Database.Database): void {
   const last = ledger.stream.at(-1) ?? 0;
   const seqs = db.prepare<[], number>("SELECT seq FROM events ORDER BY seq").pluck().all();
   const missing = seqs.filter((seq) => seq <= last && !seen.has(seq));
-  if (missing.length > 0) ledger.violation(`the stream left out ${missing.length} events, the first is ${missing[0]}`);
+  if (missing.length > 0)
+    ledger.violation(`the stream left out ${missing.length} events, the first is ${missing[0]}`);
   for (const { acks, token } of ledger.pushes.values()) {
-    if (acks[0] && acks[0].seq <= last && !seen.has(acks[0].seq)) ledger.violation(`the stream left out ${token}`);
+    if (acks[0] && acks[0].seq <= last && !seen.has(acks[0].seq))
+      ledger.violation(`the stream left out ${token}`);
   }
 }
 
@@ -256,7 +273,9 @@ function checkLog(ledger: Ledger, home: Home): void {
 
 /** A sample of what is in the log is found by its text. */
 export async function checkSearch(ledger: Ledger, client: Client): Promise<void> {
-  const acknowledged = [...ledger.pushes.values()].filter(({ acks, sentMs }) => acks[0] && !ledger.mayBeGone(sentMs));
+  const acknowledged = [...ledger.pushes.values()].filter(
+    ({ acks, sentMs }) => acks[0] && !ledger.mayBeGone(sentMs),
+  );
   const stride = Math.max(1, Math.floor(acknowledged.length / 20));
   for (let index = 0; index < acknowledged.length; index += stride) {
     const push = acknowledged[index];

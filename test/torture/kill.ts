@@ -64,11 +64,13 @@ export async function killRound(options: KillOptions): Promise<Ledger> {
       issue.comments.map(({ body }) => body),
     );
   } catch (error) {
-    ledger.violation(`the round broke: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    ledger.violation(
+      `the round broke: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
   } finally {
     await round.close();
     await github.close();
-    if (!process.env.KEEP) home.remove(); else console.log(home.folder);
+    home.remove();
   }
   return ledger;
 }
@@ -164,7 +166,8 @@ class Round {
       throw new Error(`the service did not come up: ${this.#home.log().slice(-3_000)}`);
     }
     void service.ended.then(({ code, signal }) => {
-      if (signal !== "SIGKILL" && code !== 0) this.#ledger.violation(`the service ended by itself: ${code ?? signal}`);
+      if (signal !== "SIGKILL" && code !== 0)
+        this.#ledger.violation(`the service ended by itself: ${code ?? signal}`);
     });
     this.#up.resolve();
   }

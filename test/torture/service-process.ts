@@ -83,7 +83,9 @@ export function serviceFile(): string {
   const built = join(projectRoot, "dist/service.js");
   const sources = join(projectRoot, "service");
   const isFresh =
-    existsSync(built) && existsSync(join(projectRoot, "dist/lua-worker.js")) && statSync(built).mtimeMs > newest(sources);
+    existsSync(built) &&
+    existsSync(join(projectRoot, "dist/lua-worker.js")) &&
+    statSync(built).mtimeMs > newest(sources);
   return isFresh ? built : join(sources, "main.ts");
 }
 
@@ -193,7 +195,11 @@ export function pause(ms: number): Promise<void> {
 }
 
 /** Asks again and again until the answer is yes. @throws when it still is not after `timeoutMs` */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  timeoutMs = 30_000,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const answer = await isSo();
