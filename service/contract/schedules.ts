@@ -91,7 +91,7 @@ const otherFields = {
   /** An IANA name such as `Europe/Berlin`; the service's own when left out. */
   time_zone: text(100).min(1).optional(),
   type: subject.optional(),
-  /** `schedules.<name>` when left out, or `topics.<topic>` with a topic. */
+  /** `schedules.<name>` when left out. */
   subject: subject.optional(),
   topic: name.nullable().optional(),
   body: text(262_144).nullable().optional(),
