@@ -143,7 +143,10 @@ function damageLog(trial: Trial, damage: "cut" | "scribble"): void {
   const file = `${trial.home.paths.databaseFile}-wal`;
   const { size } = statSync(file);
   const at = trial.random.int(Math.floor(size / 3), size - 1);
-  if (damage === "cut") return truncateSync(file, at);
+  if (damage === "cut") {
+    truncateSync(file, at);
+    return;
+  }
   const bytes = readFileSync(file);
   for (let n = 0; n < 64; n++) bytes[at + n] = trial.random.int(0, 255);
   writeFileSync(file, bytes);
