@@ -24,6 +24,21 @@ function acceptEventShape(body: unknown): unknown {
   return body;
 }
 
+/**
+ * Kept in `meta.cloudevents`, so that the same event can be given back: attributes that are none of ours, and those
+ * that had to be written otherwise.
+ */
+interface KeptCloudEvent {
+  source: Json;
+  subject: Json;
+  time: Json;
+  datacontenttype: Json;
+  dataschema: Json;
+  /** Where `data` went. */
+  data: "payload" | "payload.value" | "body" | "nowhere";
+  extensions: JsonObject;
+}
+
 /** @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md */
 function fromCloudEvent(event: JsonObject): JsonObject {
   const {
@@ -31,43 +46,51 @@ function fromCloudEvent(event: JsonObject): JsonObject {
     id,
     source,
     type,
-    subject,
-    time,
+    subject = null,
+    time = null,
     data,
     data_base64,
-    datacontenttype,
-    dataschema,
+    datacontenttype = null,
+    dataschema = null,
     ...extensions
   } = event;
   if (specversion !== "1.0")
     throw new SignalboxError("invalid_request", `CloudEvents ${String(specversion)} is not known; 1.0 is`);
   if (data_base64 !== undefined)
     throw new SignalboxError("invalid_request", "data_base64 is not taken; send JSON or text in data");
-  const meta: JsonObject = {
-    cloudevents: {
-      source: source ?? null,
-      subject: subject ?? null,
-      ...(datacontenttype ? { datacontenttype } : {}),
-      ...(dataschema ? { dataschema } : {}),
-      ...extensions,
-    },
+  if (typeof id !== "string" || typeof source !== "string" || id === "" || source === "")
+    throw new SignalboxError("invalid_request", "a CloudEvent has an id and a source");
+  const kept: KeptCloudEvent = {
+    source,
+    subject,
+    time,
+    datacontenttype,
+    dataschema,
+    data: placeOf(data),
+    extensions,
   };
   return clean({
     external_id: id,
     source: nameOf(source),
     type,
-    time_ms: time === undefined ? undefined : millisecondsOf(time),
-    payload: isObject(data)
-      ? data
-      : data === undefined || typeof data === "string"
-        ? undefined
-        : { value: data },
-    body: typeof data === "string" ? data : undefined,
-    meta,
+    time_ms: time === null ? undefined : millisecondsOf(time),
+    payload: kept.data === "payload" ? data : kept.data === "payload.value" ? { value: data } : undefined,
+    body: kept.data === "body" ? data : undefined,
+    meta: { cloudevents: kept },
   });
 }
 
+function placeOf(data: Json | undefined): KeptCloudEvent["data"] {
+  if (data === undefined) return "nowhere";
+  if (typeof data === "string") return "body";
+  return isObject(data) ? "payload" : "payload.value";
+}
+
+/** One that came as a CloudEvent is given back as it was; others are described by the attributes there are. */
 function cloudEvent(event: Event): JsonObject {
+  const kept = event.meta.cloudevents;
+  if (isObject(kept) && event.external_id !== null)
+    return givenBack(event, kept as unknown as KeptCloudEvent);
   return clean({
     specversion: "1.0",
     id: event.id,
@@ -77,16 +100,38 @@ function cloudEvent(event: Event): JsonObject {
     time: new Date(event.time_ms).toISOString(),
     datacontenttype: "application/json",
     data: event.payload,
-    ...(event.body === null ? {} : { body: event.body }),
-    ...(event.correlation_id === null ? {} : { correlationid: event.correlation_id }),
-    ...(event.parent_id === null ? {} : { causationid: event.parent_id }),
+    body: event.body ?? undefined,
+    correlationid: event.correlation_id ?? undefined,
+    causationid: event.parent_id ?? undefined,
     sequence: String(event.seq),
+  });
+}
+
+function givenBack(event: Event, kept: KeptCloudEvent): JsonObject {
+  const data = {
+    payload: event.payload,
+    "payload.value": event.payload.value,
+    body: event.body,
+    nowhere: undefined,
+  }[kept.data];
+  const { source, subject, time, datacontenttype, dataschema } = kept;
+  const optional = Object.entries({ subject, time, datacontenttype, dataschema }).filter(
+    ([, value]) => value !== null,
+  );
+  return clean({
+    specversion: "1.0",
+    id: event.external_id,
+    source,
+    type: event.type,
+    ...Object.fromEntries(optional),
+    ...kept.extensions,
+    data,
   });
 }
 
 function fromSekia(event: JsonObject): JsonObject {
   const { id, type, source, timestamp, payload, ...rest } = event;
-  const time_ms = typeof timestamp === "number" ? timestamp * 1_000 : millisecondsOf(timestamp);
+  const time_ms = typeof timestamp === "number" ? Math.round(timestamp * 1_000) : millisecondsOf(timestamp);
   return clean({
     ...rest,
     external_id: id,
@@ -121,7 +166,17 @@ export function acceptBody(route: RouteName, body: unknown): unknown {
   if (route === "pushEvent") return acceptEventShape(body);
   if (route !== "pushEvents" || typeof body !== "object" || body === null) return body;
   const given = Array.isArray(body) ? { events: body } : (body as { events?: unknown });
-  return Array.isArray(given.events) ? { ...given, events: given.events.map(acceptEventShape) } : given;
+  return Array.isArray(given.events) ? { ...given, events: given.events.map(acceptOrExplain) } : given;
+}
+
+/** What is wrong with one event of a batch is that one's answer; the others are kept. */
+function acceptOrExplain(event: unknown): unknown {
+  try {
+    return acceptEventShape(event);
+  } catch (error) {
+    if (SignalboxError.is(error)) return error;
+    throw error;
+  }
 }
 
 /** One of our events exactly as the other system shows it. */

@@ -21,7 +21,7 @@ const table = Object.entries(routes as Record<string, Route>);
 
 describe("the OpenAPI description", () => {
   it("U12 is valid OpenAPI 3.1", async () => {
-    const result = await new Validator().validate(structuredClone(document));
+    const result = await new Validator().validate(JSON.parse(JSON.stringify(document)));
     expect(result).toMatchObject({ valid: true });
     expect(document).toMatchObject({ openapi: "3.1.0", info: { version: "1.2.3" } });
   });

@@ -20,15 +20,15 @@ export class EventStream {
   readonly #raw: FastifyReply["raw"];
   /** Aborts when the connection is gone or the service stops. */
   readonly signal: AbortSignal;
-  /** Resolves when `signal` aborts. */
-  readonly closed: Promise<void>;
+  readonly #closed: Promise<void>;
   #isOpen = false;
+  #onDrained = () => {};
 
   constructor(reply: FastifyReply, signal: AbortSignal) {
     this.#reply = reply;
     this.#raw = reply.raw;
     this.signal = signal;
-    this.closed = new Promise((resolve) => {
+    this.#closed = new Promise((resolve) => {
       if (signal.aborted) resolve();
       else signal.addEventListener("abort", () => resolve(), { once: true });
     });
@@ -57,8 +57,10 @@ export class EventStream {
       if (!this.isFull) this.#raw.write(": alive\n\n");
     }, KEEP_ALIVE_MS);
     timer.unref();
-    void this.closed.then(() => {
+    this.#raw.on("drain", () => this.#onDrained());
+    void this.#closed.then(() => {
       clearInterval(timer);
+      this.#onDrained();
       this.#raw.end();
     });
   }
@@ -71,16 +73,16 @@ export class EventStream {
     return this.#raw.write(`${head}data: ${JSON.stringify(data)}\n\n`);
   }
 
+  /** Resolves when `signal` aborts. */
+  closed(): Promise<void> {
+    return this.#closed;
+  }
+
+  /** Resolves when the reader has taken what was written, or is gone. One may wait at a time. */
   drained(): Promise<void> {
     if (this.signal.aborted || !this.isFull) return Promise.resolve();
     return new Promise((resolve) => {
-      const done = () => {
-        this.#raw.off("drain", done);
-        this.#raw.off("close", done);
-        resolve();
-      };
-      this.#raw.on("drain", done);
-      this.#raw.on("close", done);
+      this.#onDrained = resolve;
     });
   }
 
@@ -145,7 +147,7 @@ export async function followEvents({ store, bus, stream, after, wants }: FollowO
   };
   try {
     await catchUp();
-    await stream.closed;
+    await stream.closed();
   } finally {
     unsubscribe();
   }

@@ -30,7 +30,8 @@ export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
   return {
     pushEvent: (input) => events.push(input),
     async pushEvents(input) {
-      const checked = input.events.map((one) => {
+      const checked = input.events.map((one: unknown) => {
+        if (SignalboxError.is(one)) return one;
         const result = newEvent.safeParse(one);
         return result.success ? result.data : invalid(result.error.issues, "event");
       });
@@ -49,9 +50,10 @@ export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
         : page(found, input.limit);
     },
     streamEvents(input, stream, context) {
-      const last = context.lastEventId === undefined ? undefined : Number(context.lastEventId);
-      const after =
-        last !== undefined && Number.isSafeInteger(last) ? last : (input.after ?? store.lastSeq());
+      const last = /^\d{1,15}$/.test(context.lastEventId ?? "") ? Number(context.lastEventId) : undefined;
+      const newest = store.lastSeq();
+      // A place beyond the end is one of another database: then it begins with what happens from now on.
+      const after = Math.min(last ?? input.after ?? newest, newest);
       return followEvents({ ...parts, stream, after, wants: filterOf(input) });
     },
     exportEvents: (input) => exportAll(parts, input),

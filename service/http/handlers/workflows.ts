@@ -45,7 +45,7 @@ export function workflowHandlers({ store, engine }: Parts): Pick<Handlers, Workf
         stream.send(line);
       });
       stream.open();
-      await stream.closed;
+      await stream.closed();
       stop();
     },
     async listRuns(input) {
