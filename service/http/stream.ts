@@ -73,8 +73,9 @@ export class EventStream {
     return this.#raw.write(`${head}data: ${JSON.stringify(data)}\n\n`);
   }
 
-  /** Resolves when `signal` aborts. */
+  /** Begins the stream, and resolves when `signal` aborts. */
   closed(): Promise<void> {
+    this.open();
     return this.#closed;
   }
 

@@ -44,7 +44,6 @@ export function workflowHandlers({ store, engine }: Parts): Pick<Handlers, Workf
         left = 0;
         stream.send(line);
       });
-      stream.open();
       await stream.closed();
       stop();
     },
