@@ -99,5 +99,3 @@ export const sendCommand = z.strictObject({
   idempotency_key: text(500).optional(),
   expires_in_ms: durationMs.min(1_000).optional(),
 });
-
-export const listQuery = z.strictObject({ limit: pageLimit.default(100) });

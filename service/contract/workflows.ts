@@ -140,4 +140,3 @@ export const logQuery = z.strictObject({
 export const logPage = z.object({
   lines: z.array(logLine.extend({ run_id: z.string().nullable(), event_id: z.string().nullable() })),
 });
-export const sleepLimitMs = durationMs;

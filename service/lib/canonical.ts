@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 
 /** What JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
 
 /** JSON with the keys of every object sorted: equal values give equal bytes. */
 export function canonicalJson(value: Json | undefined): string {
