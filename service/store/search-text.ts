@@ -26,21 +26,26 @@ export function searchText(event: Pick<Event, "type" | "body" | "payload">): str
   return parts.join("\n");
 }
 
+/** A beginning must be so long, in bytes of UTF-8: all words with one letter are as slow to find as to read. */
+const PREFIX_BYTES = 3;
+
 /**
  * User text as an FTS5 expression: every word quoted, so nothing in it is syntax (list of mistakes, 12). Text in
- * double quotes stays a phrase, a word's final `*` finds beginnings. Null when no word is left.
+ * double quotes stays a phrase, a final `*` finds beginnings of three letters or more. Null when no word is left.
  */
 export function searchExpression(text: string): string | null {
-  const terms: string[] = [];
+  const terms = new Set<string>();
   for (const match of text.matchAll(/"([^"]*)"(\*?)|([^\s"]+)/gu)) {
-    const raw = match[1] ?? match[3] ?? "";
-    const prefix =
-      match[2] === "*" || (match[3] !== undefined && match[3].length > 1 && match[3].endsWith("*"));
+    const given = match[1] ?? match[3] ?? "";
+    const star = match[2] === "*" || (match[3]?.endsWith("*") ?? false);
+    const words = given.replaceAll("\0", " ");
     // The tokenizer drops everything but letters, numbers and private use; a term without any would match nothing.
-    if (!/[\p{L}\p{N}\p{Co}]/u.test(raw)) continue;
-    terms.push(`"${raw.replaceAll("\0", " ")}"${prefix ? " *" : ""}`);
+    const letters = words.match(/[\p{L}\p{N}\p{Co}]+/gu);
+    if (!letters) continue;
+    const last = letters.at(-1) ?? "";
+    terms.add(`"${words}"${star && Buffer.byteLength(last) >= PREFIX_BYTES ? " *" : ""}`);
   }
-  return terms.length === 0 ? null : terms.join(" ");
+  return terms.size === 0 ? null : [...terms].join(" ");
 }
 
 /** Order for `ranked`: how often the words occur for the length of the text, newest first among equals. */

@@ -43,12 +43,21 @@ export function findMethods(
 
 /** Reads those candidates that meet the condition. */
 export function keepBy(prepare: Prepare, condition: Condition): (seqs: number[]) => ListedEvent[] {
-  const one = prepare(`SELECT ${listedColumns} FROM events e WHERE e.seq = ? ${condition.sql}`);
+  const read = readBy<ListedSql>(prepare, listedColumns, condition);
+  return (seqs) => read(seqs).map(toListed);
+}
+
+/** One statement for all candidates, in their order: asking for each by itself takes ten times as long. */
+export function readBy<Row>(
+  prepare: Prepare,
+  columns: string,
+  condition: Condition,
+): (seqs: number[]) => Row[] {
+  const statement = prepare(
+    `SELECT ${columns} FROM json_each(?) c CROSS JOIN events e ON e.seq = c.value WHERE true ${condition.sql} ORDER BY c.key`,
+  );
   return (seqs) =>
-    seqs.flatMap((seq) => {
-      const row = one.get(seq, ...condition.values) as ListedSql | undefined;
-      return row ? [toListed(row)] : [];
-    });
+    seqs.length === 0 ? [] : (statement.all(JSON.stringify(seqs), ...condition.values) as Row[]);
 }
 
 async function seqRange(query: EventQuery, lastSeq: number, seqBefore: Store["seqBefore"]): Promise<Range> {

@@ -1,5 +1,13 @@
 import { agentName } from "../../contract/agent-name.ts";
-import { type Condition, type Filters, indexedColumns, type Prepare, refsOf } from "./filter.ts";
+import {
+  type Condition,
+  type Filters,
+  indexedColumns,
+  integer,
+  type Prepare,
+  refsOf,
+  text,
+} from "./filter.ts";
 import { type StoredStatus, toStored } from "./rows.ts";
 import { mergeStretches, type Range, type Stretch, stretchOf } from "./walk.ts";
 
@@ -15,10 +23,11 @@ export function routesOf(prepare: Prepare, filters: Filters): Next[] {
   const routes: Next[] = [];
   for (const column of indexedColumns) {
     const value = filters[column];
-    if (value !== undefined) routes.push(byIndex(prepare, "events", `${column} = ?`, [value]));
+    if (value !== undefined) routes.push(byIndex(prepare, "events", `${column} = ${text}`, [value]));
   }
   if (filters.correlation_id !== undefined) routes.push(byCorrelation(prepare, filters.correlation_id));
-  for (const ref of refsOf(filters)) routes.push(byIndex(prepare, "refs", "kind = ? AND value = ?", ref));
+  for (const ref of refsOf(filters))
+    routes.push(byIndex(prepare, "refs", `kind = ${text} AND value = ${text}`, ref));
   if (filters.agent !== undefined) routes.push(byHolder(prepare, filters.agent));
   const status =
     filters.status === undefined ? null : byStatus(prepare, toStored(filters.status), filters.topic);
@@ -28,15 +37,15 @@ export function routesOf(prepare: Prepare, filters: Filters): Next[] {
 
 function byIndex(prepare: Prepare, table: string, where: string, values: unknown[]): Next {
   return ({ low, high, order }, take) => {
-    const sql = `SELECT seq FROM ${table} WHERE ${where} AND seq BETWEEN ? AND ? ORDER BY seq ${order} LIMIT ?`;
+    const sql = `SELECT seq FROM ${table} WHERE ${where} AND seq BETWEEN ${integer} AND ${integer} ORDER BY seq ${order} LIMIT ${integer}`;
     return stretchOf(seqsOf(prepare(sql).all(...values, low, high, take)), take);
   };
 }
 
 function byCorrelation(prepare: Prepare, correlation_id: string): Next {
   return merged([
-    byIndex(prepare, "events", "correlation_id = ?", [correlation_id]),
-    byIndex(prepare, "events", "id = ?", [correlation_id]),
+    byIndex(prepare, "events", `correlation_id = ${text}`, [correlation_id]),
+    byIndex(prepare, "events", `id = ${text}`, [correlation_id]),
   ]);
 }
 
@@ -44,7 +53,7 @@ function byCorrelation(prepare: Prepare, correlation_id: string): Next {
 function byHolder(prepare: Prepare, agent: string): Next {
   const name = agentName(agent);
   const lists = [name, `@${name}`].map((holder) =>
-    byIndex(prepare, "deliveries INDEXED BY deliveries_holder", "claimed_by = ?", [holder]),
+    byIndex(prepare, "deliveries INDEXED BY deliveries_holder", `claimed_by = ${text}`, [holder]),
   );
   return merged(lists);
 }
@@ -71,7 +80,7 @@ function byStatus(prepare: Prepare, statuses: StoredStatus[], topic: string | un
       ? (busy.all(...statuses) as { status: StoredStatus; topic: string }[])
       : statuses.map((status) => ({ status, topic }));
   if (lists.length > TOPICS) return null;
-  const where = "status = ? AND topic = ?";
+  const where = `status = ${text} AND topic = ${text}`;
   return merged(
     lists.map((list) =>
       byIndex(prepare, "deliveries INDEXED BY deliveries_status", where, [list.status, list.topic]),
@@ -87,7 +96,7 @@ export function byLog(prepare: Prepare, condition: Condition): Next {
       order === "ASC"
         ? { low, high: Math.min(high, low + window - 1) }
         : { low: Math.max(low, high - window + 1), high };
-    const sql = `SELECT e.seq FROM events e WHERE e.seq BETWEEN ? AND ? ${condition.sql} ORDER BY e.seq ${order} LIMIT ?`;
+    const sql = `SELECT e.seq FROM events e WHERE e.seq BETWEEN ${integer} AND ${integer} ${condition.sql} ORDER BY e.seq ${order} LIMIT ${integer}`;
     const seqs = seqsOf(prepare(sql).all(part.low, part.high, ...condition.values, take));
     if (seqs.length === take) return stretchOf(seqs, take);
     const reached = order === "ASC" ? part.high : part.low;
