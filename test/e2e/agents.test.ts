@@ -1,5 +1,4 @@
 /** Agents made with the SDK against the real service. */
-import { request } from "node:http";
 import { describe, expect, it, onTestFinished } from "vitest";
 import * as z from "zod";
 import {
@@ -13,8 +12,10 @@ import {
   TryAgain,
 } from "../../service/agents/sdk.ts";
 import { openAgent } from "../../service/agents/sdk-agent.ts";
+import { type Command, registerAgent } from "../../service/contract/agents.ts";
 import type { Effect } from "../../service/contract/effects.ts";
 import { manualClock } from "../harness/clock.ts";
+import { http } from "../harness/http.ts";
 import {
   eventually,
   startTestService,
@@ -118,7 +119,7 @@ describe("an agent made with the SDK", () => {
     agent.recordEvent();
     agent.recordError();
     await agent.close();
-    const [one] = (await getJson(service, "/api/v1/agents")) as JsonObject[];
+    const [one] = (await http(service.paths, "GET", "/api/v1/agents")).body as JsonObject[];
     expect(Object.keys(one ?? {})).toEqual([
       ...["name", "version", "status", "capabilities", "commands", "registered_at", "last_heartbeat"],
       ...["events_processed", "errors"],
@@ -643,17 +644,68 @@ describe("when things end", () => {
   });
 });
 
-/** As a client of the older API does it. */
-async function getJson(service: TestService, path: string): Promise<unknown> {
-  const { readFileSync } = await import("node:fs");
-  const token = readFileSync(service.paths.tokenFile, "utf8").trim();
-  return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${token}` };
-    const call = request({ socketPath: service.paths.socket, path, headers }, async (response) => {
-      let text = "";
-      for await (const piece of response.setEncoding("utf8")) text += piece;
-      resolve(JSON.parse(text));
-    });
-    call.on("error", reject).end();
+describe("the routes of agents", () => {
+  it("S8 a stream sends no more than its reader takes at once, and goes on when one is answered", async () => {
+    const service = await startService();
+    const reading = new AbortController();
+    onTestFinished(() => reading.abort());
+    for (let n = 1; n <= 4; n++) await send(service, { n });
+    const got: Command[] = [];
+    const read = async () => {
+      const query = { agent: "@deployer", capacity: 2 };
+      for await (const taken of service.client.streamCommands(query, { signal: reading.signal }))
+        got.push(taken);
+    };
+    void read();
+    const running = async () => (await service.client.listEffects({ state: "running" })).effects.length;
+    await eventually(() => got.length === 2);
+    expect(await running()).toBe(2);
+    for (let n = 3; n <= 4; n++) {
+      const { effect_id, lease } = got[n - 3]!;
+      await service.client.finishEffect({ effect_id, lease, status: "succeeded" });
+      await eventually(() => got.length === n);
+      expect(await running()).toBe(2);
+    }
+    expect(got.map(({ payload }) => payload.n)).toEqual([1, 2, 3, 4]);
   });
-}
+
+  it("S8 nobody takes a connector's commands or speaks for it", async () => {
+    const service = await startService();
+    await service.app.parts.agents.register(registerAgent.parse({ name: "github-agent" }), "connector");
+    await send(service, {}, "github-agent");
+    const refused = { code: "conflict" };
+    const { client } = service;
+    await expect(client.claimCommands({ agent: "@github-agent" })).rejects.toMatchObject(refused);
+    await expect(client.beat({ agent: "github-agent" })).rejects.toMatchObject(refused);
+    await expect(client.goOffline({ agent: "github-agent" })).rejects.toMatchObject(refused);
+    const stream = client.streamCommands({ agent: "github-agent" })[Symbol.asyncIterator]();
+    await expect(stream.next()).rejects.toMatchObject(refused);
+    await expect(startAgent(service, { name: "github-agent" })).rejects.toMatchObject(refused);
+  });
+
+  it("U6 effects are listed newest first, page by page", async () => {
+    const service = await startService();
+    const sent: string[] = [];
+    for (let n = 0; n < 5; n++) sent.push((await send(service, { n })).id);
+    const pages: string[][] = [];
+    for (let before: string | undefined; ; ) {
+      const page = await service.client.listEffects({ limit: 2, target: "deployer", before });
+      pages.push(page.effects.map(({ id }) => id));
+      if (page.next === null) break;
+      before = page.next;
+    }
+    const newest = sent.toReversed();
+    expect(pages).toEqual([newest.slice(0, 2), newest.slice(2, 4), newest.slice(4)]);
+  });
+
+  it("U16 what is not there can't be shown, stopped or forgotten", async () => {
+    const { client } = await startService();
+    const missing = { code: "not_found" };
+    await expect(client.getAgent({ agent: "nobody" })).rejects.toMatchObject(missing);
+    await expect(client.goOffline({ agent: "nobody" })).rejects.toMatchObject(missing);
+    await expect(client.removeAgent({ agent: "nobody" })).rejects.toMatchObject(missing);
+    await expect(client.finishEffect({ effect_id: "eff_0", status: "failed" })).rejects.toMatchObject(
+      missing,
+    );
+  });
+});

@@ -23,7 +23,8 @@ def post(path, body):
 
 def carry_out(command):
     try:
-        return {"status": "succeeded", "result": COMMANDS[command["command"]](command["payload"])}
+        handler = COMMANDS[command["command"]]
+        return {"status": "succeeded", "result": handler(command["payload"])}
     except Exception as error:
         return {"status": "failed", "error": repr(error)}
 
