@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { durationMs, json, jsonObject, name, pageLimit, text } from "./common.ts";
+import { durationMs, json, jsonObject, name, text } from "./common.ts";
 
 export const commandSpec = z.object({
   name,

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { durationMs, json, jsonObject, name, pageLimit, text } from "./common.ts";
+import { json, jsonObject, name, pageLimit, text } from "./common.ts";
 import { proposedEffect } from "./effects.ts";
 import { event } from "./events.ts";
 
