@@ -84,7 +84,8 @@ export class CommandWork {
   async #run(command: Command): Promise<Outcome | null> {
     if (!(await this.#enter())) return null;
     try {
-      const outcome = await this.#options.run(command, this.#stop.signal);
+      // One signal a command: what a handler hangs on it goes with it.
+      const outcome = await this.#options.run(command, AbortSignal.any([this.#stop.signal]));
       if (!outcome.retry) this.#finished.keep(command.effect_id, outcome);
       return outcome;
     } finally {
