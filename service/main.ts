@@ -4,6 +4,9 @@ import { SignalboxError } from "./contract/errors.ts";
 /** Another service holds the lock (EX_TEMPFAIL): whoever started this one uses that. */
 const EXIT_ALREADY_RUNNING = 75;
 
+/** What closing may take beyond the work under way, such as the last write to a slow disk. */
+const STOP_MARGIN_MS = 10_000;
+
 const oldest = [22, 12] as const;
 
 // better-sqlite3 ends an older Node without a word, so nothing that loads it may be imported before this.
@@ -38,10 +41,13 @@ async function main(): Promise<void> {
   let stop: () => void = () => {
     stopping = true;
   };
+  let signals = 0;
   const onSignal = (signal: string) => {
-    if (stopping) {
+    signals += 1;
+    if (signals > 1) {
       log.warn({ signal }, "stopping at once");
-      process.exit(1);
+      closeLog(1);
+      return;
     }
     log.info({ signal }, "stopping");
     stop();
@@ -63,7 +69,10 @@ async function main(): Promise<void> {
   });
   for (const warning of loaded.warnings) log.warn(warning);
   const shutDown = () => {
-    stopping = true;
+    setTimeout(() => {
+      log.error("some parts did not stop in time");
+      closeLog(1);
+    }, loaded.config.service.drain_ms + STOP_MARGIN_MS).unref();
     app.close().then(
       () => {
         log.info("stopped");

@@ -91,7 +91,11 @@ function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance
     tooLarge,
     busy: "too many large requests at once",
   });
-  app.addHook("onSend", async (_request, reply) => void reply.header("signalbox-protocol", String(PROTOCOL)));
+  app.addHook("onSend", async (_request, reply) => {
+    reply.header("signalbox-protocol", String(PROTOCOL));
+    // Kept open for a next request, it would hold the stop up.
+    if (open.ended) reply.header("connection", "close");
+  });
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => sendError(unknownPath(request, aliases), request, reply, log));
   registerRoutes(app, { handlers, accept, open });

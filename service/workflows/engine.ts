@@ -243,7 +243,11 @@ export class Engine implements Closeable {
       const slot = this.#library.find(workflow);
       if (slot) slot.recent = [...slot.recent.slice(1 - RECENT_LINES), { ...line, run_id }];
     }
-    this.#options.log[line.level]({ workflow_name: workflow, run_id, line: line.line }, line.message);
+    const origin = run_id === null ? {} : this.#runner.originOf(run_id);
+    this.#options.log[line.level](
+      { workflow_name: workflow, run_id, ...origin, line: line.line },
+      line.message,
+    );
     for (const listener of this.#logListeners) listener(workflow, line);
   };
 

@@ -117,6 +117,12 @@ export class Runner {
     return commit.run;
   }
 
+  /** What log lines of a run name besides the run itself (P22). */
+  originOf(run_id: string): { event_id: string | null; conversation_key: string | null } {
+    const event = this.#open.get(run_id)?.cause.event;
+    return { event_id: event?.id ?? null, conversation_key: event?.conversation_key ?? null };
+  }
+
   close(): void {
     this.#closed = true;
     this.#stop();
@@ -197,7 +203,12 @@ export class Runner {
     const { host, store, log, clock } = this.#options;
     this.#forget(row);
     host.drop(row.run_id);
-    log.warn({ ...correlation(cause, row), error: error.message, line: error.line }, "run failed");
+    const { run_id, workflow: workflow_name, event_id } = row;
+    const conversation_key = cause.event?.conversation_key ?? null;
+    log.warn(
+      { run_id, workflow_name, event_id, conversation_key, error: error.message, line: error.line },
+      "run failed",
+    );
     const commit = failureOf(this.#options, cause, row, error, clock.nowMs());
     await store.commitRun(commit);
     return commit.run;
@@ -292,16 +303,6 @@ export class Runner {
 
 function plainError(cause: RunCause, message: string): SourceError {
   return { message, file: cause.workflow.file, line: null, traceback: null };
-}
-
-/** What log lines of a run name (P22). */
-function correlation(cause: RunCause, row: RunRow) {
-  return {
-    run_id: row.run_id,
-    workflow_name: row.workflow,
-    event_id: row.event_id,
-    conversation_key: cause.event?.conversation_key ?? null,
-  };
 }
 
 function isEnded(effect: Effect): boolean {

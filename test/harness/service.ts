@@ -82,6 +82,8 @@ export interface TestServiceProcess extends TestServiceBase {
   readonly pid: number;
   /** Everything it wrote to its standard output and error so far. */
   output(): string;
+  /** Null while it runs, and when a signal ended it. */
+  exitCode(): number | null;
   /** Ends it without warning, as a crash does, and waits until it is gone. */
   kill9(): Promise<void>;
   /** After `kill9` or an end of its own: starts it again on the same files. */
@@ -123,6 +125,7 @@ export async function startTestServiceProcess(options: TestServiceOptions = {}):
       return child.pid ?? 0;
     },
     output: () => output,
+    exitCode: () => child.exitCode,
     kill9: () => end("SIGKILL"),
     start,
     async close() {
