@@ -54,7 +54,7 @@ async function commands(context: BenchContext, scope: Scope, bus: BusPeer | null
   );
   const arrivals = new Arrivals();
   scope.use(
-    await startAgent(service, "add_labels", (payload) => {
+    await startAgent(context.product, service, "add_labels", (payload) => {
       arrivals.arrived(Number(payload.number));
       return null;
     }),
@@ -208,7 +208,7 @@ async function startOurWebhook(context: BenchContext, scope: Scope, target: stri
   );
   const poster = scope.use(createPoster());
   scope.use(
-    await startAgent(service, "add_labels", async ({ repository, number, labels }) => {
+    await startAgent(context.product, service, "add_labels", async ({ repository, number, labels }) => {
       const path = `/repos/${String(repository)}/issues/${Number(number)}/labels`;
       return await poster.post(`${target}${path}`, JSON.stringify({ labels: labels ?? [] }));
     }),

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import Database from "better-sqlite3";
 import { Scope } from "../service/lib/scope.ts";
@@ -33,6 +33,7 @@ const usage = `npm run bench -- [options]
   --rounds <n>     rounds of each comparison
   --scale <x>      work of a round, as a part of the full one
   --json <file>    write the results there as well
+  --filled <dir>   keep the large database there, and use it again
   --no-peers       install and compare with nothing else`;
 
 const { values: flags } = parseArgs({
@@ -43,6 +44,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string" },
     scale: { type: "string" },
     json: { type: "string" },
+    filled: { type: "string" },
     "no-peers": { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -83,6 +85,11 @@ async function runLine(
   growth: GrowthPoint[],
 ): Promise<void> {
   const scope = new Scope();
+  const interrupted = (signal: string) => {
+    context.progress(`${signal}: ending what was started`);
+    void scope.close().finally(() => process.exit(130));
+  };
+  process.once("SIGINT", interrupted).once("SIGTERM", interrupted);
   try {
     const { rows, skipped, layers = [], growth: points = [] } = await line.run(context, scope);
     process.stdout.write(`\n${line.title}\n${formatTable(rows)}\n`);
@@ -91,6 +98,7 @@ async function runLine(
     for (const reason of skipped) if (!report.skipped.includes(reason)) report.skipped.push(reason);
     growth.push(...points);
   } finally {
+    process.off("SIGINT", interrupted).off("SIGTERM", interrupted);
     await scope.close();
   }
 }
@@ -121,10 +129,15 @@ function createContext(top: string): BenchContext {
     scaled: (count) => Math.max(1, Math.round(count * scale)),
     product: copyProduct(join(top, "product")),
     peers: flags["no-peers"] ? noPeers() : openPeers(progress),
-    filled: createFilled(folder("filled"), progress),
+    filled: createFilled(flags.filled === undefined ? folder("filled") : keptFolder(flags.filled), progress),
     folder,
     progress,
   };
+}
+
+function keptFolder(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  return resolve(path);
 }
 
 /** Into the repository: the table, and the plot that goes with it. */

@@ -74,6 +74,7 @@ describe("rate and timings", () => {
     const times = await timings(3, (index) => seen.push(index));
     expect(seen).toEqual([0, 1, 2]);
     expect(times).toHaveLength(3);
+    expect(await timings(1_000, () => {}, 0)).toHaveLength(1);
   });
 });
 

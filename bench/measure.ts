@@ -78,13 +78,15 @@ export async function inFlight(
   await Promise.all(Array.from({ length: Math.min(width, count) }, lane));
 }
 
-/** How long each call took, in milliseconds, one after the other. */
+/** How long each call took, in milliseconds, one after the other; fewer than `count` when the budget is spent. */
 export async function timings(
   count: number,
   work: (index: number) => Promise<unknown> | unknown,
+  budgetMs = Number.POSITIVE_INFINITY,
 ): Promise<number[]> {
   const times: number[] = [];
-  for (let index = 0; index < count; index++) {
+  const deadline = performance.now() + budgetMs;
+  for (let index = 0; index < count && (index === 0 || performance.now() < deadline); index++) {
     const begun = performance.now();
     await work(index);
     times.push(performance.now() - begun);

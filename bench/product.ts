@@ -5,12 +5,14 @@ import { pathToFileURL } from "node:url";
 export const repository = resolve(import.meta.dirname, "..");
 
 type ClientModule = typeof import("../service/client/index.ts");
+type AgentModule = typeof import("../service/agents/sdk.ts");
 
 /** What users install: the built service, command line and libraries. */
 export interface Product {
   readonly service: string;
   readonly cli: string;
   client(): Promise<ClientModule>;
+  agent(): Promise<AgentModule>;
 }
 
 /** Copies the build, so that a later build does not change what runs. @throws Error when there is none */
@@ -26,5 +28,6 @@ export function copyProduct(folder: string): Product {
     service: join(folder, "dist", "service.js"),
     cli: join(folder, "bin", "signalbox.cjs"),
     client: () => load("client.js"),
+    agent: () => load("agent.js"),
   };
 }
