@@ -55,9 +55,9 @@ export function testsIn({ path, text }: SourceFile): NamedTest[] {
   return found;
 }
 
-/** All tests of the repository, file by file. */
+/** All tests of the repository, file by file; those of the suites that adapters pass stand in conformance. */
 export function allTests(): NamedTest[] {
-  return sourceFiles(/\.test\.ts$/).flatMap(testsIn);
+  return sourceFiles(/\.test\.ts$|^test\/conformance\//).flatMap(testsIn);
 }
 
 /** `it`, `it.concurrent`, `it.each(table)`, … as what is called with the name. */

@@ -182,7 +182,7 @@ describe("an event of another system", () => {
     expect((await service.client.getEvent({ event_id: id })).raw).toEqual(sample?.event.raw);
   });
 
-  it("M1 one of makiso waits in its topic, and its view follows what becomes of it", async () => {
+  it("M1 U14 one of makiso waits in its topic, and its view follows what becomes of it", async () => {
     const id = await push({
       ...samples.find(({ shape }) => shape === "makiso")?.event,
       id: "01JMXK3T9V4Q2Z8W6E5R7Y1P0Z",

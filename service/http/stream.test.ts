@@ -79,7 +79,7 @@ describe("following events", () => {
     for (const reader of readers) await reader.stop();
   });
 
-  it("a filter lets through what it names, from the log and live", async () => {
+  it("M21 a filter lets through what it names, from the log and live", async () => {
     const service = await start();
     const events = [
       { type: "github.issue.opened", source: "github" },

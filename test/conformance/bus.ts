@@ -69,7 +69,7 @@ function gates() {
 }
 
 function subjectTests(current: () => OpenedBus): void {
-  it("S2 S7 what is published reaches every consumer whose pattern matches its subject, and no other", async () => {
+  it("S2 S7 U4 what is published reaches every consumer whose pattern matches its subject, and no other", async () => {
     const wanting = (name: string, pattern: string) => {
       const matches = compileSubject(pattern);
       return collect(current(), { name, wants: (event) => matches(event.subject) });
