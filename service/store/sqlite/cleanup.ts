@@ -3,6 +3,7 @@ import { isPastRetention } from "../decisions.ts";
 import { type CleanupRequest, DEFAULT_GROUP, type Store } from "../store.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext } from "./context.ts";
+import { createSeqBefore } from "./events.ts";
 import { type StoredStatus, toStatus } from "./rows.ts";
 
 type Removed = Awaited<ReturnType<Store["cleanup"]>>;
@@ -116,13 +117,14 @@ const OLD_RUNS = "finished_ms < ? AND event_id IS NULL";
 const OLD_EFFECTS = `${OVER} AND event_id IS NULL AND updated_ms < ?`;
 
 function openRemoval({ db, memory }: SqliteContext) {
+  const seqBefore = createSeqBefore({ db, memory });
   const runsOf = db.prepare<[string]>("DELETE FROM runs WHERE event_id = ?");
   const effectsOf = db.prepare<[string]>("DELETE FROM effects WHERE event_id = ?");
   const text = db.prepare<[number]>("DELETE FROM events_text WHERE rowid = ?");
   // References, raw messages and deliveries go with it (ON DELETE CASCADE).
   const event = db.prepare<[number]>("DELETE FROM events WHERE seq = ?");
   const raw = db.prepare<[number, number]>(
-    "DELETE FROM raws WHERE seq IN (SELECT seq FROM raws WHERE recorded_ms < ? ORDER BY seq LIMIT ?)",
+    "DELETE FROM raws WHERE seq IN (SELECT seq FROM raws WHERE seq <= ? ORDER BY seq LIMIT ?)",
   );
   const runs = db.prepare<[number, number]>(
     `DELETE FROM runs WHERE run_id IN (SELECT run_id FROM runs WHERE ${OLD_RUNS} LIMIT ?)`,
@@ -135,7 +137,7 @@ function openRemoval({ db, memory }: SqliteContext) {
   );
   const counted = (sql: string) => db.prepare<[number | string], number>(sql).pluck();
   const counts = {
-    raw: counted("SELECT count(*) FROM raws WHERE recorded_ms < ?"),
+    raw: counted("SELECT count(*) FROM raws WHERE seq <= ?"),
     runs: counted(`SELECT count(*) FROM runs WHERE ${OLD_RUNS}`),
     effects: counted(`SELECT count(*) FROM effects WHERE ${OLD_EFFECTS}`),
     runsOf: counted("SELECT count(*) FROM runs WHERE event_id = ?"),
@@ -144,7 +146,7 @@ function openRemoval({ db, memory }: SqliteContext) {
   return {
     run(past: Candidate[], request: CleanupRequest, changes: Changes): Removed {
       const removed = {
-        raw: raw.run(request.raw_before_ms, request.batch).changes,
+        raw: raw.run(seqBefore(request.raw_before_ms), request.batch).changes,
         runs: runs.run(request.completed_before_ms, request.batch).changes,
         effects: effects.run(request.completed_before_ms, request.batch).changes,
       };
@@ -161,7 +163,7 @@ function openRemoval({ db, memory }: SqliteContext) {
       if (past.length > 0) floor.run(String(memory.lastSeq));
       return { ...removed, events: past.length, more };
     },
-    countRaw: (request: CleanupRequest) => counts.raw.get(request.raw_before_ms) ?? 0,
+    countRaw: (request: CleanupRequest) => counts.raw.get(seqBefore(request.raw_before_ms)) ?? 0,
     countRuns: (request: CleanupRequest) => counts.runs.get(request.completed_before_ms) ?? 0,
     countEffects: (request: CleanupRequest) => counts.effects.get(request.completed_before_ms) ?? 0,
     countRunsOf: (event_id: string) => counts.runsOf.get(event_id) ?? 0,

@@ -24,9 +24,7 @@ export function eventMethods({ db, committer, memory }: SqliteContext, append: A
   const after = db.prepare<[number, number], EventSql>(
     `SELECT ${eventColumns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
   );
-  const recordedAt = db.prepare<[number], { seq: number; recorded_ms: number }>(
-    "SELECT seq, recorded_ms FROM events WHERE seq >= ? ORDER BY seq LIMIT 1",
-  );
+  const seqBefore = createSeqBefore({ db, memory });
   return {
     append: (drafts) => committer.write((changes) => drafts.map((draft) => append(draft, changes))),
     async getEvent(id) {
@@ -41,18 +39,26 @@ export function eventMethods({ db, committer, memory }: SqliteContext, append: A
     getCaused: async (id) => caused.all(id).map(toEvent),
     readLog: async (seq, limit) => after.all(seq, limit).map(toEvent),
     lastSeq: () => memory.lastSeq,
-    // recorded_ms never falls as seq grows, so halving finds the place without an index.
-    async seqBefore(recorded_ms) {
-      let low = 0;
-      let high = memory.lastSeq;
-      while (low < high) {
-        const middle = Math.floor((low + high + 1) / 2);
-        const row = recordedAt.get(middle);
-        if (row && row.recorded_ms < recorded_ms) low = row.seq;
-        else high = middle - 1;
-      }
-      return low;
-    },
+    seqBefore: async (recorded_ms) => seqBefore(recorded_ms),
+  };
+}
+
+/** The largest `seq` recorded before a time. */
+export function createSeqBefore({ db, memory }: Pick<SqliteContext, "db" | "memory">) {
+  const recordedAt = db.prepare<[number], { seq: number; recorded_ms: number }>(
+    "SELECT seq, recorded_ms FROM events WHERE seq >= ? ORDER BY seq LIMIT 1",
+  );
+  // recorded_ms never falls as seq grows, so halving finds the place without an index.
+  return (recorded_ms: number): number => {
+    let low = 0;
+    let high = memory.lastSeq;
+    while (low < high) {
+      const middle = Math.floor((low + high + 1) / 2);
+      const row = recordedAt.get(middle);
+      if (row && row.recorded_ms < recorded_ms) low = row.seq;
+      else high = middle - 1;
+    }
+    return low;
   };
 }
 

@@ -26,7 +26,7 @@ const MOST = 2_048;
 
 /**
  * The first `limit` rows of an answer. With several routes it goes a stretch on each in turn, so that the shortest
- * one decides how long it takes; between longer stretches others get their turn.
+ * one decides how long it takes; between the rounds others get their turn.
  */
 export async function collect<Row>(routes: Route<Row>[], range: Range, limit: number): Promise<Row[]> {
   const walkers = routes.map((route) => ({ route, range: { ...range }, rows: [] as Row[] }));
@@ -38,7 +38,7 @@ export async function collect<Row>(routes: Route<Row>[], range: Range, limit: nu
       if (walker.rows.length >= limit) return walker.rows.slice(0, limit);
       if (reached === null || !advance(walker.range, reached)) return walker.rows;
     }
-    if (take > FIRST) await nextTurn();
+    await nextTurn();
   }
 }
 
