@@ -324,6 +324,18 @@ describe("a service under pressure", () => {
 });
 
 describe("hostile requests", () => {
+  it("a backup never takes the place of a folder or of the database itself", async () => {
+    const { database } = await service.client.getInfo();
+    for (const file of [service.home, database, `${database}-wal`]) {
+      const body = { file, overwrite: true };
+      expect(await refusal("POST", "/v1/backup", { body })).toMatchObject({
+        status: 400,
+        message: expect.stringContaining(file),
+      });
+    }
+    expect((await service.client.doctor()).findings.every(({ ok }) => ok)).toBe(true);
+  });
+
   it("JSON that is nested without end is refused, and the service goes on", async () => {
     for (const [open, close] of [
       ["[", "]"],

@@ -122,4 +122,17 @@ describe("commits", () => {
       code: "storage_failed",
     });
   });
+
+  it("a backup that can't be written names its own place, and two at once do not spoil each other", async () => {
+    const { store, folder } = opened;
+    await expect(store.backup(folder)).rejects.toMatchObject({
+      code: "storage_failed",
+      message: expect.stringContaining(folder),
+    });
+    const target = join(folder, "backup.db");
+    const outcomes = await Promise.allSettled([store.backup(target), store.backup(target)]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect(outcomes[1]).toMatchObject({ reason: { code: "conflict" } });
+    expect(existsSync(target)).toBe(true);
+  });
 });

@@ -8,13 +8,13 @@ import { SignalboxError } from "../../contract/errors.ts";
 import type { Finding } from "../../contract/system.ts";
 import type { Store, StoreTotals } from "../store.ts";
 import type { SqliteContext } from "./context.ts";
-import { storageError } from "./errors.ts";
 import { summedText } from "./sums.ts";
 
 type MaintenanceMethods = Pick<Store, "totals" | "backup" | "check">;
 
 export function maintenanceMethods(context: SqliteContext): MaintenanceMethods {
   const { db, file } = context;
+  const writing = new Set<string>();
   return {
     totals: createTotals(context),
     async backup(target) {
@@ -25,6 +25,9 @@ export function maintenanceMethods(context: SqliteContext): MaintenanceMethods {
       }
       // Whoever finds the target finds it whole.
       const partial = `${target}.partial`;
+      if (writing.has(partial))
+        throw new SignalboxError("conflict", `a backup to ${target} is being written`);
+      writing.add(partial);
       try {
         await db.backup(partial);
         chmodSync(partial, 0o600);
@@ -32,9 +35,10 @@ export function maintenanceMethods(context: SqliteContext): MaintenanceMethods {
         renameSync(partial, target);
         return { bytes: statSync(target).size, events };
       } catch (error) {
-        throw storageError(error, target);
+        throw backupError(error, target);
       } finally {
         for (const rest of ["", "-wal", "-shm", "-journal"]) rmSync(`${partial}${rest}`, { force: true });
+        writing.delete(partial);
       }
     },
     async check() {
@@ -43,6 +47,20 @@ export function maintenanceMethods(context: SqliteContext): MaintenanceMethods {
       return permissions ? [...findings, permissions] : findings;
     },
   };
+}
+
+/** What keeps a copy from being written concerns its own place, not the database. */
+function backupError(error: unknown, target: string): unknown {
+  const code = (error as { code?: unknown }).code;
+  if (!(error instanceof Error) || typeof code !== "string" || code.startsWith("SQLITE_CORRUPT"))
+    return error;
+  const isFull = code === "SQLITE_FULL" || code === "ENOSPC";
+  return new SignalboxError(isFull ? "storage_full" : "storage_failed", `${target}: ${error.message}`, {
+    cause: error,
+    hint: isFull
+      ? "Free some disk space there, or write the backup to another disk."
+      : "Choose a file in a folder that this user can write to.",
+  });
 }
 
 /** In the copy: events may have come in while it was made. */
