@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, isAbsolute } from "node:path";
 import type { Json } from "../../contract/common.ts";
 import { SignalboxError } from "../../contract/errors.ts";
@@ -37,14 +37,7 @@ export function systemHandlers(parts: Parts): Pick<Handlers, SystemRoutes> {
       return { ok: true };
     },
     async backup({ file, overwrite }) {
-      if (!isAbsolute(file))
-        throw new SignalboxError("invalid_request", "the backup's path must be absolute");
-      if (!existsSync(dirname(file)))
-        throw new SignalboxError("invalid_request", `there is no folder ${dirname(file)}`);
-      if (existsSync(file) && !overwrite)
-        throw new SignalboxError("conflict", `${file} exists`, {
-          hint: "Choose another name, or allow overwriting.",
-        });
+      checkBackupTarget(file, overwrite, info.database);
       return { file, ...(await store.backup(file)) };
     },
     doctor: async () => ({ findings: [...(await store.check()), ...settingFindings(parts)] }),
@@ -60,6 +53,27 @@ export function systemHandlers(parts: Parts): Pick<Handlers, SystemRoutes> {
       };
     },
   };
+}
+
+function checkBackupTarget(file: string, overwrite: boolean, database: string): void {
+  if (!isAbsolute(file)) throw new SignalboxError("invalid_request", "the backup's path must be absolute");
+  if (!existsSync(dirname(file))) {
+    throw new SignalboxError("invalid_request", `there is no folder ${dirname(file)}`);
+  }
+  const target = statSync(file, { throwIfNoEntry: false });
+  if (target === undefined) return;
+  if (!target.isFile()) throw new SignalboxError("invalid_request", `${file} is no file`);
+  const own = [database, `${database}-wal`, `${database}-shm`].map((one) =>
+    statSync(one, { throwIfNoEntry: false }),
+  );
+  if (own.some((one) => one?.ino === target.ino && one.dev === target.dev)) {
+    throw new SignalboxError("invalid_request", `${file} is the database itself`);
+  }
+  if (!overwrite) {
+    throw new SignalboxError("conflict", `${file} exists`, {
+      hint: "Choose another name, or allow overwriting.",
+    });
+  }
 }
 
 /** Batch after batch until nothing is left that is past its time. */
