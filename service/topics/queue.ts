@@ -48,27 +48,28 @@ export function createTopicQueue({ store, clock, events }: QueueOptions): TopicQ
 
   const claim: TopicQueue["claim"] = async (topic, request, signal) => {
     if ((await store.getTopic(topic)) === null) await store.saveTopic(topic, {}, clock.nowMs());
+    if (request.wait_ms === 0) return claimOnce(topic, request);
     const endMs = performance.now() + request.wait_ms;
     for (;;) {
       // Waiting begins before the look, so that nothing can slip in between.
       const stopWaiting = new AbortController();
-      const woken = wakeups.wait(
-        topic,
-        endMs - performance.now(),
-        AbortSignal.any([signal, stopWaiting.signal]),
-      );
+      const either = AbortSignal.any([signal, stopWaiting.signal]);
+      const woken = wakeups.wait(topic, endMs - performance.now(), either);
+      let wasNeeded = false;
       let claimed: Claimed[];
       try {
         claimed = await claimOnce(topic, request);
-      } catch (error) {
+        wasNeeded = claimed.length === 0;
+        if (wasNeeded) {
+          if (await woken) continue;
+          return [];
+        }
+      } finally {
         stopWaiting.abort();
-        throw error;
+        // A wake-up that was not needed here belongs to whoever waits next.
+        if (!wasNeeded && (await woken)) wakeups.wake(topic);
       }
-      if (claimed.length > 0 || request.wait_ms === 0) {
-        stopWaiting.abort();
-        return claimed;
-      }
-      if (!(await woken)) return [];
+      return claimed;
     }
   };
 
