@@ -21,8 +21,23 @@ export function createLog(level: LogLevel, streams: NodeJS.WritableStream[]): Lo
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact }, multistream(entries));
 }
 
-/** A file that begins anew at `maxMb` and keeps the last `keep` as `name.1`, `name.2`, … */
-export function openLogFile(path: string, maxMb: number, keep: number): NodeJS.WritableStream {
+/**
+ * A file that begins anew at `maxMb` and keeps the last `keep` as `name.1`, `name.2`, … When it can't be written,
+ * `onError` hears of it and the lines are lost; nothing else depends on them.
+ */
+export function openLogFile(
+  path: string,
+  maxMb: number,
+  keep: number,
+  onError: (error: Error) => void = tellTerminal,
+): NodeJS.WritableStream {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  return createStream(basename(path), { path: dirname(path), size: `${maxMb}M`, rotate: keep, mode: 0o600 });
+  const options = { path: dirname(path), size: `${maxMb}M`, rotate: keep, mode: 0o600 } as const;
+  const stream = createStream(basename(path), options);
+  stream.on("error", onError);
+  return stream;
+}
+
+function tellTerminal(error: Error): void {
+  process.stderr.write(`the log can't be written: ${error.message}\n`);
 }
