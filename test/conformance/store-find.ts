@@ -41,6 +41,12 @@ export function findConformance(current: () => OpenedStore): void {
     expect(await find({ subject: "a.*" })).toEqual([2]);
     expect(await find({ subject: "c.d.e" })).toEqual([3]);
     expect(await find({ subject: "topics.>" })).toEqual([4, 1]);
+    expect(await find({ subject: "*.t" })).toEqual([1]);
+    expect(await find({ subject: "*.*.e" })).toEqual([3]);
+    expect(await find({ subject: "*.*" })).toEqual([4, 2, 1]);
+    expect(await find({ subject: ">" })).toEqual([4, 3, 2, 1]);
+    expect(await find({ subject: "c.>", source: "github" })).toEqual([3]);
+    expect(await find({ subject: "none.>" })).toEqual([]);
     expect(await find({ since_ms: now() })).toEqual([4, 3, 2]);
     expect(await find({ until_ms: now() })).toEqual([1]);
     expect(await find({ since_ms: now() - 1_000, until_ms: now(), type: "c.d" })).toEqual([]);
@@ -221,6 +227,18 @@ export function findConformance(current: () => OpenedStore): void {
     const { event } = await append(current(), { body: "plain", payload });
     expect((await current().store.getEvent(event.id))?.payload).toEqual(payload);
     expect(await search("plain end")).toEqual([event.seq]);
+  });
+
+  it("S22 subject patterns find their events among more subjects than are looked up one by one", async () => {
+    const { store, events } = current();
+    const drafts = Array.from({ length: 400 }, (_, n) =>
+      events.draft({ subject: `many.s${n}.${n % 2}` }, null),
+    );
+    await store.append(drafts);
+    const odd = Array.from({ length: 200 }, (_, n) => 400 - 2 * n);
+    expect(await find({ subject: "many.*.1", limit: 300 })).toEqual(odd);
+    expect(await find({ subject: "many.*.1", limit: 9, before: 300 })).toEqual(odd.slice(51, 61));
+    expect(await find({ subject: "many.s7.*" })).toEqual([8]);
   });
 
   it("what is cleaned up is no longer found by any way", async () => {

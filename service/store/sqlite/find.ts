@@ -29,7 +29,7 @@ export function findMethods(
         oldest_first: _order,
         ...given
       } = query;
-      const filters = withoutUndefined(given);
+      const filters = filtersIn(given);
       const range = await seqRange(query, memory.lastSeq, seqBefore);
       const condition = conditionOf(filters);
       const keep = keepBy(prepare, condition);
@@ -71,6 +71,10 @@ async function seqRange(query: EventQuery, lastSeq: number, seqBefore: Store["se
   return { low, high, order };
 }
 
-function withoutUndefined(given: { [Key in keyof Filters]?: Filters[Key] | undefined }): Filters {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+/** Those that ask for something: `>` alone matches every subject. */
+function filtersIn(given: { [Key in keyof Filters]?: Filters[Key] | undefined }): Filters {
+  const asking = Object.entries(given).filter(
+    ([key, value]) => value !== undefined && !(key === "subject" && value === ">"),
+  );
+  return Object.fromEntries(asking);
 }

@@ -18,6 +18,10 @@ const finds: Partial<EventQuery>[] = [
   { conversation_key: "k" },
   { parent_id: "evt_1" },
   { scope: "s" },
+  { subject: "a.b" },
+  { subject: "a.*" },
+  { subject: "*.b.>" },
+  { subject: ">" },
   { since_ms: 1, type: "a.b" },
   { topic: "t", type: "a.b", source: "github" },
 ];
@@ -87,7 +91,7 @@ describe("query plans", () => {
     await useAll(opened);
     vi.restoreAllMocks();
     const db = new Database(opened.file);
-    db.function("subject_matches", () => 1);
+    db.function("subject_matches", { varargs: true }, () => 1);
     const plans = [...seen]
       .filter((sql) => /^\s*(SELECT|UPDATE|DELETE|INSERT)/.test(sql) && !/scratch|sqlite_schema/.test(sql))
       .map((sql) => {
@@ -182,11 +186,15 @@ describe("query plans", () => {
     opened = await openSqlite();
     const { store, events } = opened;
     for (let batch = 0; batch < 20; batch++) {
-      await store.append(Array.from({ length: 1_000 }, () => events.draft({ type: "a.b", body: "x" }, null)));
+      await store.append(
+        Array.from({ length: 1_000 }, (_, index) =>
+          events.draft({ type: "a.b", subject: `s${batch * 1_000 + index}.b` }, null),
+        ),
+      );
     }
     let turns = 0;
     let done = false;
-    const query = store.findEvents({ subject: "none.>", limit: 10 }).finally(() => {
+    const query = store.findEvents({ subject: "*.none", limit: 10 }).finally(() => {
       done = true;
     });
     while (!done) {

@@ -15,6 +15,8 @@ export type Next = (range: Range, take: number) => Stretch;
 
 /** Topics over which a status is still looked up one by one. */
 const TOPICS = 500;
+/** Subjects with a common beginning over which a pattern is still looked up one by one. */
+const SUBJECTS = 300;
 /** Rows of the log that are looked at in one stretch when no index helps. */
 const WINDOW = 2_000;
 
@@ -28,6 +30,8 @@ export function routesOf(prepare: Prepare, filters: Filters): Next[] {
   if (filters.correlation_id !== undefined) routes.push(byCorrelation(prepare, filters.correlation_id));
   for (const ref of refsOf(filters))
     routes.push(byIndex(prepare, "refs", `kind = ${text} AND value = ${text}`, ref));
+  const subject = filters.subject === undefined ? null : bySubject(prepare, filters.subject);
+  if (subject) routes.push(subject);
   if (filters.agent !== undefined) routes.push(byHolder(prepare, filters.agent));
   const status =
     filters.status === undefined ? null : byStatus(prepare, toStored(filters.status), filters.topic);
@@ -56,6 +60,28 @@ function byHolder(prepare: Prepare, agent: string): Next {
     byIndex(prepare, "deliveries INDEXED BY deliveries_holder", `claimed_by = ${text}`, [holder]),
   );
   return merged(lists);
+}
+
+/**
+ * Subjects are few: those that match are looked up by leaps through their index, then read side by side. Null when
+ * there are too many with this beginning.
+ */
+function bySubject(prepare: Prepare, pattern: string): Next | null {
+  const [literal = ""] = pattern.split(/(?<=^|\.)[*>](?=\.|$)/, 1);
+  const of = (subject: string) => byIndex(prepare, "events", `subject = ${text}`, [subject]);
+  if (literal === pattern) return of(pattern);
+  const leap = prepare(
+    `SELECT subject, subject_matches(${text}, subject) AS matches FROM events
+     WHERE subject > ${text} ORDER BY subject LIMIT 1`,
+  );
+  const lists: Next[] = [];
+  for (let from = literal, leaps = 0; ; leaps++) {
+    const row = leap.get(pattern, from) as { subject: string; matches: number } | undefined;
+    if (!row?.subject.startsWith(literal)) return merged(lists);
+    if (leaps === SUBJECTS) return null;
+    if (row.matches === 1) lists.push(of(row.subject));
+    from = row.subject;
+  }
 }
 
 /** Several lists read side by side, as far as all of them were read. */
