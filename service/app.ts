@@ -1,8 +1,10 @@
 import { dirname } from "node:path";
 import * as z from "zod";
 import { startAgentRegistry } from "./agents/registry.ts";
+import { openHealth } from "./app-health.ts";
 import { openSqliteBus } from "./bus/sqlite/bus.ts";
 import { matchesSubject } from "./bus/subject.ts";
+import type { Paths } from "./client/paths.ts";
 import { acceptBody, viewEvent } from "./compat/event-shapes.ts";
 import { routeAliases } from "./compat/routes.ts";
 import { parseConfigText } from "./config-file.ts";
@@ -10,7 +12,7 @@ import type { LoadedConfig } from "./config-load.ts";
 import { type Supervisor, startSupervisor } from "./connections/supervisor.ts";
 import { connectors } from "./connectors/registry.ts";
 import { type JsonObject, PROTOCOL } from "./contract/common.ts";
-import type { Event } from "./contract/events.ts";
+import type { Event, NewEvent } from "./contract/events.ts";
 import { type Executor, startDispatcher } from "./effects/dispatch.ts";
 import { createEffectLedger, type EffectLedger, type Judge } from "./effects/ledger.ts";
 import { PolicyFile } from "./effects/policy-file.ts";
@@ -18,8 +20,10 @@ import { createEventLog, type EventLog } from "./events/log.ts";
 import { startControl } from "./http/control.ts";
 import { agentHandlers } from "./http/handlers/agents.ts";
 import { eventHandlers } from "./http/handlers/events.ts";
+import { healthHandlers } from "./http/handlers/health.ts";
 import type { Parts } from "./http/handlers/parts.ts";
 import { policyHandlers } from "./http/handlers/policy.ts";
+import { scheduleHandlers } from "./http/handlers/schedules.ts";
 import { runCleanup, systemHandlers } from "./http/handlers/system.ts";
 import { topicHandlers } from "./http/handlers/topics.ts";
 import { workflowHandlers } from "./http/handlers/workflows.ts";
@@ -34,6 +38,7 @@ import {
 import { type Clock, systemClock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { type Closeable, createDrain, Scope } from "./lib/scope.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
 import { startDueTimer } from "./store/due.ts";
 import { openSqliteStore } from "./store/sqlite/index.ts";
 import type { EventDraft, Store } from "./store/store.ts";
@@ -42,6 +47,7 @@ import { version } from "./version.ts";
 import { watchChains } from "./workflows/chains.ts";
 import { Engine } from "./workflows/engine.ts";
 import { openLuaHost } from "./workflows/lua/pool.ts";
+import { watchWorkspaces } from "./workspaces/watcher.ts";
 
 export interface AppOptions {
   loaded: LoadedConfig;
@@ -92,6 +98,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     scope.use(keepClean(parts));
     await openIngress(options, parts, opening);
     await openControl(options, parts, opening);
+    use(opening, "health", parts.health);
+    void parts.health.start();
     writeAddress(paths);
     log.info({ socket: paths.socket, database: paths.databaseFile, version }, "signalbox is ready");
     return { parts, close: () => scope.close() };
@@ -140,49 +148,73 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
   use(opening, "effects", ledger);
   opening.scope.use(await watchChains({ store, bus, events, maxDepth }));
   const engine = await openEngine(options, opening, { store, bus, clock, events, ledger });
+  const scheduler = await openScheduler(options, opening, { store, bus, clock, events });
   // Whatever brings events or takes commands comes last, and goes first.
-  const supervisor = use(
-    opening,
-    "connectors",
-    startSupervisor({
-      store,
-      clock,
-      log,
-      events,
-      connectors,
-      config: config.connectors,
-      drainMs: opening.drainMs,
-    }),
-  );
-  const started_ms = clock.nowMs();
+  const supervisor = openSupervisor(options, opening, { store, clock, events });
+  const core = { store, bus, clock, log, events, scheduler, engine, supervisor, info: infoOf(paths, clock) };
   return {
-    store,
-    bus,
-    clock,
-    log,
-    events,
+    ...core,
     agents,
     topics,
     ledger,
     policy,
-    supervisor,
-    engine,
-    info: {
-      name: "signalbox",
-      version,
-      protocol: PROTOCOL,
-      pid: process.pid,
-      node: process.version,
-      started_ms,
-      database: paths.databaseFile,
-      socket: paths.socket,
-    },
+    health: await openPartsHealth(options, opening, core),
+    healthSettings: config.health,
     viewEvent,
     ingress: () => null,
     settings: loaded,
     retention: config.retention,
     stop: options.onStop,
   };
+}
+
+function infoOf(paths: Paths, clock: Clock): Parts["info"] {
+  return {
+    name: "signalbox",
+    version,
+    protocol: PROTOCOL,
+    pid: process.pid,
+    node: process.version,
+    started_ms: clock.nowMs(),
+    database: paths.databaseFile,
+    socket: paths.socket,
+  };
+}
+
+function openSupervisor(
+  { loaded, log }: AppOptions,
+  opening: Opening,
+  parts: Pick<Parts, "store" | "clock" | "events">,
+): Supervisor {
+  const config = loaded.config.connectors;
+  const { drainMs } = opening;
+  return use(opening, "connectors", startSupervisor({ ...parts, log, connectors, config, drainMs }));
+}
+
+async function openScheduler(
+  { loaded, log }: AppOptions,
+  opening: Opening,
+  parts: Pick<Parts, "store" | "bus" | "clock" | "events">,
+): Promise<Scheduler> {
+  const { late_ms: lateMs, catch_up: catchUp } = loaded.config.scheduler;
+  const limits = { lateMs, catchUp };
+  return use(opening, "scheduler", await Scheduler.start({ ...parts, log, limits }));
+}
+
+/** It asks nobody before everything is open. */
+async function openPartsHealth(
+  { loaded: { config } }: AppOptions,
+  opening: Opening,
+  parts: Omit<Parameters<typeof openHealth>[0], "workspaces">,
+): Promise<Parts["health"]> {
+  const { clock, log, events } = parts;
+  const { dirs, debounce_ms: debounceMs } = config.workspaces;
+  const publish = (event: NewEvent) => events.push(event);
+  const workspaces = watchWorkspaces({ dirs, debounceMs, clock, log, publish });
+  use(opening, "workspaces", workspaces);
+  const { health, watching } = await openHealth({ ...parts, workspaces }, config);
+  opening.scope.use(watching);
+  return health;
 }
 
 function openStore({ loaded, log }: AppOptions, clock: Clock): Promise<Store> {
@@ -330,6 +362,8 @@ async function openControl(
       ...agentHandlers(parts),
       ...policyHandlers(parts),
       ...workflowHandlers(parts),
+      ...scheduleHandlers(parts),
+      ...healthHandlers(parts),
     },
   });
   use(opening, "control", control);

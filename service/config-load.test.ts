@@ -195,7 +195,7 @@ describe("older names", () => {
     const { config } = loaded;
     expect(loaded.paths.socket).toBe("/tmp/s.sock");
     expect(config.workflows.handler_timeout_ms).toBe(45_000);
-    expect(config.agents.stale_ms).toBe(300_000);
+    expect(config.health.stale_ms).toBe(300_000);
     expect(config.ingress).toMatchObject({ port: 8081, host: "127.0.0.1", enabled: false });
     expect(config.log).toMatchObject({ level: "debug", format: "json" });
     expect(config.connectors.webhook.routes.map((route) => [route.path, route.topic, route.header])).toEqual([

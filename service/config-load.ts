@@ -327,6 +327,8 @@ function fromJsonOrToml(text: string): unknown {
 
 function absolutePaths(key: string, { value, folder }: Given): unknown {
   if (pathKeys.has(key) && typeof value === "string") return absolutePath(value, folder);
+  if (key === "workspaces.dirs" && Array.isArray(value))
+    return value.map((one: unknown) => (typeof one === "string" ? absolutePath(one, folder) : one));
   if (settingByKey.get(key)?.kind === "secret" && isTable(value) && typeof value.file === "string") {
     return { ...value, file: absolutePath(value.file, folder) };
   }

@@ -112,6 +112,46 @@ export const configSchema = z.strictObject({
         .describe("Events that may cause each other in a chain before it is parked."),
     })
     .prefault({}),
+  scheduler: z
+    .strictObject({
+      late_ms: z
+        .int()
+        .min(1_000)
+        .max(3_600_000)
+        .default(60_000)
+        .describe("A due time that is later than this counts as missed."),
+      catch_up: z
+        .int()
+        .min(1)
+        .max(1_000)
+        .default(100)
+        .describe("Most missed due times of a schedule that are made up for one by one."),
+    })
+    .prefault({}),
+  health: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("Ask every part how it is."),
+      interval_ms: z.int().min(1_000).default(30_000).describe("Time between two questions."),
+      stale_ms: z
+        .int()
+        .min(1_000)
+        .default(120_000)
+        .describe("Silence after which a part counts as degraded."),
+      notify: z
+        .boolean()
+        .default(true)
+        .describe("Record an event when a part fails, and one when it works again."),
+    })
+    .prefault({}),
+  workspaces: z
+    .strictObject({
+      dirs: z
+        .array(z.string())
+        .default([])
+        .describe("Folders of notes: a changed Markdown file in one is an event."),
+      debounce_ms: z.int().min(0).default(500).describe("Quiet time after a change before it is told."),
+    })
+    .prefault({}),
   ingress: z
     .strictObject({
       enabled: z.boolean().default(false).describe("Listen on TCP for webhooks."),

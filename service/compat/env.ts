@@ -51,7 +51,10 @@ const aliases: Readonly<Record<string, Alias>> = {
   SEKIA_WORKFLOWS_HANDLER_TIMEOUT: { key: "workflows.handler_timeout_ms", convert: duration },
   AGENT_RUNTIME_HTTP_ADDR: { key: "ingress.port", convert: portOfAddress },
   AGENT_RUNTIME_DATA_DIR: { key: "store.file", convert: (folder) => join(folder, "signalbox.db") },
-  AGENT_RUNTIME_HEARTBEAT_STALE_SECONDS: { key: "agents.stale_ms", convert: seconds },
+  AGENT_RUNTIME_HEARTBEAT_ENABLED: { key: "health.enabled" },
+  AGENT_RUNTIME_HEARTBEAT_INTERVAL_SECONDS: { key: "health.interval_ms", convert: seconds },
+  AGENT_RUNTIME_HEARTBEAT_STALE_SECONDS: { key: "health.stale_ms", convert: seconds },
+  AGENT_RUNTIME_HEARTBEAT_NOTIFY_ADMIN: { key: "health.notify" },
   KAISER_PORT: { key: "ingress.port" },
   OC_EVENTS_WEBHOOK_SECRET: { key: "connectors.webhook.routes", convert: webhookRoutes },
 };

@@ -3,6 +3,7 @@ import type { Json } from "../contract/common.ts";
 import type { RouteAlias } from "../contract/routes.ts";
 import type { Info, Status } from "../contract/system.ts";
 import type { Workflow } from "../contract/workflows.ts";
+import { objectiveAliases } from "./objectives.ts";
 
 const rfc3339 = (ms: number | null) => (ms === null ? "0001-01-01T00:00:00Z" : new Date(ms).toISOString());
 
@@ -64,4 +65,5 @@ export const routeAliases: readonly RouteAlias[] = [
     shape: (): Json => ({ status: "reloaded" }),
   },
   { method: "GET", path: "/api/v1/info", route: "getInfo", shape: runtimeInfo },
+  ...objectiveAliases,
 ];

@@ -3,7 +3,9 @@ import * as agents from "./agents.ts";
 import { empty, type Json, json, okReply } from "./common.ts";
 import * as effects from "./effects.ts";
 import * as events from "./events.ts";
+import { healthRoutes } from "./health.ts";
 import { policyRoutes } from "./policy.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import * as system from "./system.ts";
 import * as topics from "./topics.ts";
 import * as workflows from "./workflows.ts";
@@ -477,6 +479,9 @@ export const routes = {
     body: empty,
     reply: workflows.run,
   },
+
+  ...scheduleRoutes,
+  ...healthRoutes,
 } as const satisfies Record<string, Route>;
 
 export type Routes = typeof routes;
@@ -487,8 +492,10 @@ export interface RouteAlias {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly route: RouteName;
-  /** Turns our reply into the older one. */
-  shape(reply: never): Json;
+  /** Our route's input; what was sent is taken as it is where there is no such function. */
+  input?(sent: { query: unknown; body: unknown }): { params?: object; query?: object; body?: object };
+  /** Turns our reply into the older one. `input` is what our route was given. */
+  shape(reply: never, input: never): Json;
 }
 
 type Part<R extends Route, K extends "params" | "query" | "body", Side extends "input" | "output"> =

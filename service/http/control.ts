@@ -163,12 +163,23 @@ function registerAliases(
       [alias.route]: async (...given: unknown[]) =>
         alias.shape(
           (await (options.handlers[alias.route] as (...all: unknown[]) => unknown)(...given)) as never,
+          given[0] as never,
         ),
     } as Handlers;
     app.route({
       method: alias.method,
       url: alias.path,
-      handler: (request, reply) => answer(alias.route, route, { ...options, handlers }, request, reply),
+      handler: (request, reply) => {
+        const { query, body = {} } = request;
+        return answer(
+          alias.route,
+          route,
+          { ...options, handlers },
+          request,
+          reply,
+          alias.input?.({ query, body }),
+        );
+      },
     });
   }
 }

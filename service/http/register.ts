@@ -78,8 +78,9 @@ export async function answer(
   options: RegisterOptions,
   request: FastifyRequest,
   reply: FastifyReply,
+  sent: Sent = request as Sent,
 ): Promise<unknown> {
-  const input = readInput(name, route, options, request);
+  const input = readInput(name, route, options, sent);
   const context = contextOf(request, options.open.track(reply));
   // The mapped type above holds each function to its own route; here any of them may stand.
   const handler = options.handlers[name] as (...given: unknown[]) => unknown;
@@ -104,11 +105,18 @@ export async function answer(
   return reply.send(JSON.stringify(output));
 }
 
-function readInput(name: RouteName, route: Route, options: RegisterOptions, request: FastifyRequest): object {
+/** What a route is asked with. */
+interface Sent {
+  params?: unknown;
+  query?: unknown;
+  body?: unknown;
+}
+
+function readInput(name: RouteName, route: Route, options: RegisterOptions, sent: Sent): object {
   const parts: object[] = [];
-  if (route.params) parts.push(parse(route.params, request.params, "path"));
-  if (route.query) parts.push(parse(route.query, request.query, "query"));
-  if (route.body) parts.push(parse(route.body, options.accept(name, request.body ?? {}), "body"));
+  if (route.params) parts.push(parse(route.params, sent.params ?? {}, "path"));
+  if (route.query) parts.push(parse(route.query, sent.query ?? {}, "query"));
+  if (route.body) parts.push(parse(route.body, options.accept(name, sent.body ?? {}), "body"));
   return Object.assign({}, ...parts);
 }
 

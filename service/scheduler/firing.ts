@@ -36,6 +36,7 @@ export function eventOf(events: EventLog, row: ScheduleRow, occasion: Occasion):
     due_ms,
     late_ms: Math.max(0, now_ms - due_ms),
   };
+  if (row.title !== null) about.title = row.title;
   if (missed > 0) about.missed = missed;
   return events.draft(
     {

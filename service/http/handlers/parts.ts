@@ -7,8 +7,10 @@ import type { Info } from "../../contract/system.ts";
 import type { EffectLedger } from "../../effects/ledger.ts";
 import type { PolicyFile } from "../../effects/policy-file.ts";
 import type { EventLog } from "../../events/log.ts";
+import type { Health } from "../../health/health.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { Scheduler } from "../../scheduler/scheduler.ts";
 import type { Store } from "../../store/store.ts";
 import type { TopicQueue } from "../../topics/queue.ts";
 import type { Engine } from "../../workflows/engine.ts";
@@ -26,6 +28,9 @@ export interface Parts {
   policy: PolicyFile;
   engine: Engine;
   supervisor: Supervisor;
+  scheduler: Scheduler;
+  health: Health;
+  healthSettings: { enabled: boolean; interval_ms: number; stale_ms: number };
   info: Info;
   /** One of our events in the shape of another system (compat). */
   viewEvent(

@@ -8,7 +8,6 @@ import type { Parts } from "./parts.ts";
 
 type SystemRoutes =
   | "healthz"
-  | "readyz"
   | "getInfo"
   | "getStatus"
   | "getConfig"
@@ -25,7 +24,6 @@ export function systemHandlers(parts: Parts): Pick<Handlers, SystemRoutes> {
   const { store, clock, info, settings } = parts;
   return {
     healthz: async () => ({ status: "ok" }),
-    readyz: async () => ({ status: "ok" }),
     getInfo: async () => info,
     getStatus: () => statusOf(parts),
     getConfig: async () => ({
