@@ -19,6 +19,7 @@ import { PolicyFile } from "./effects/policy-file.ts";
 import { createEventLog, type EventLog } from "./events/log.ts";
 import { startControl } from "./http/control.ts";
 import { agentHandlers } from "./http/handlers/agents.ts";
+import { approvalHandlers } from "./http/handlers/approvals.ts";
 import { eventHandlers } from "./http/handlers/events.ts";
 import { healthHandlers } from "./http/handlers/health.ts";
 import type { Parts } from "./http/handlers/parts.ts";
@@ -361,6 +362,7 @@ async function openControl(
       ...topicHandlers(parts),
       ...agentHandlers(parts),
       ...policyHandlers(parts),
+      ...approvalHandlers(parts),
       ...workflowHandlers(parts),
       ...scheduleHandlers(parts),
       ...healthHandlers(parts),

@@ -20,6 +20,8 @@ const modules: readonly { names: readonly string[]; load: () => Promise<CommandM
   { names: ["events"], load: () => import("./commands/events.ts") },
   { names: ["workflow", "workflows", "runs"], load: () => import("./commands/workflow.ts") },
   { names: ["effects"], load: () => import("./commands/effects.ts") },
+  { names: ["approvals"], load: () => import("./commands/approvals.ts") },
+  { names: ["audit"], load: () => import("./commands/audit.ts") },
   { names: ["policy"], load: () => import("./commands/policy.ts") },
   { names: ["agents", "connectors"], load: () => import("./commands/agents.ts") },
   {

@@ -52,7 +52,7 @@ export function showAge(ms: number | null, nowMs = Date.now()): string {
   return age > 0 ? `${showDuration(age)} ago` : `in ${showDuration(-age)}`;
 }
 
-/** `1 event`, `3 events`. */
-export function count(amount: number, noun: string): string {
-  return `${amount} ${noun}${amount === 1 ? "" : "s"}`;
+/** `1 event`, `3 events`, `2 entries`. */
+export function count(amount: number, noun: string, many = `${noun}s`): string {
+  return `${amount} ${amount === 1 ? noun : many}`;
 }

@@ -1,5 +1,7 @@
 import * as z from "zod";
 import * as agents from "./agents.ts";
+import { approvalRoutes } from "./approvals.ts";
+import { auditRoutes } from "./audit.ts";
 import { empty, type Json, json, okReply } from "./common.ts";
 import * as effects from "./effects.ts";
 import * as events from "./events.ts";
@@ -334,6 +336,8 @@ export const routes = {
   },
 
   ...policyRoutes,
+  ...approvalRoutes,
+  ...auditRoutes,
 
   listEffects: {
     method: "GET",

@@ -3,13 +3,14 @@ import type { Command } from "../contract/agents.ts";
 import type { JsonObject } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";
 import type { EventLog } from "../events/log.ts";
-import { canonicalJson, sha256 } from "../lib/canonical.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import { Wakeups } from "../lib/wakeups.ts";
-import type { EffectDraft, EffectRow, Store } from "../store/store.ts";
+import type { EffectDraft, EffectRow, EventDraft, Store } from "../store/store.ts";
+import { approvalCode, effectDigest } from "./approval-code.ts";
+import { Approvals } from "./approvals.ts";
 import { type Judged, judge } from "./policy.ts";
 import { EffectSteps, publicEffect, requireEffect, type Target } from "./steps.ts";
 
@@ -39,6 +40,8 @@ export interface EffectLedger extends Closeable {
   extend(ids: string[], by: string): Promise<void>;
   /** What may become of one effect. */
   readonly steps: EffectSteps;
+  /** What waits for a person. */
+  readonly approvals: Approvals;
   /** Expired ones and lapsed leases. Called when due. */
   sweep(now_ms: number): Promise<void>;
   /** Connectors tell what they are; other targets are agents, who get the effect's id as idempotency key. */
@@ -80,13 +83,15 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
   const draft = (proposal: Proposal) => createDraft(proposal, describe, options);
   return {
     steps,
+    approvals: new Approvals({ ...options, steps }),
     draft,
     async propose(proposal) {
       const [row] = await store.proposeEffects([draft(proposal)]);
       if (!row) throw new Error("a proposal was recorded without its effect");
       return publicEffect(row);
     },
-    claim: (target, request, signal) => claimWaiting(options, wakeups, agentName(target), request, signal),
+    claim: (target, request, signal) =>
+      claimWaiting(options, steps, wakeups, agentName(target), request, signal),
     extend: (ids, by) => store.extendEffects(ids, agentName(by), options.clock.nowMs() + BEAT_LEASE_MS),
     describeTarget: (target, description) => void targets.set(target, description),
     get: async (id) => publicEffect(await requireEffect(store, id)),
@@ -113,20 +118,22 @@ function describeAgent(store: Store, target: string): Target {
 function createDraft(
   proposal: Proposal,
   describe: (target: string) => Target,
-  { clock, expiresMs, judge: decide = (effect) => judge(effect) }: LedgerOptions,
+  { clock, events, expiresMs, judge: decide = (effect) => judge(effect) }: LedgerOptions,
 ): EffectDraft {
   const kind = "command" as const;
   const { action, payload, cause } = proposal;
   const target = agentName(proposal.target);
   const now = clock.nowMs();
   const policy = decide({ kind, target, action, payload, cause }, now);
-  return {
-    id: proposal.id ?? newId("eff"),
+  const id = proposal.id ?? newId("eff");
+  const digest = effectDigest({ kind, target, action, payload });
+  const draft: EffectDraft = {
+    id,
     kind,
     target,
     action,
     payload,
-    sha256: sha256(canonicalJson({ kind, target, action, payload })),
+    sha256: digest,
     summary: describe(target).summary?.(action, payload) ?? `Send ${action} to ${target}`,
     idempotency_key: proposal.idempotency_key,
     state: policy.decision === "allow" ? "approved" : policy.decision === "ask" ? "waiting" : "denied",
@@ -137,10 +144,29 @@ function createDraft(
     created_ms: now,
     expires_ms: now + (proposal.expires_in_ms ?? expiresMs),
   };
+  if (draft.state === "approved") return draft;
+  const code = draft.state === "waiting" ? approvalCode(draft) : undefined;
+  return { ...draft, code, events: [heldEvent(events, draft)] };
+}
+
+/** Tells that a person is asked, or that the policy said no. */
+function heldEvent(events: EventLog, draft: EffectDraft): EventDraft {
+  const { id, kind, target, action, state, summary, cause, policy } = draft;
+  return events.draft(
+    {
+      type: `signalbox.effect.${state}`,
+      source: "signalbox",
+      body: `${summary}: ${state} (${policy.rule})`,
+      payload: { effect_id: id, kind, target, action, state, workflow: cause.workflow, rule: policy.rule },
+      origin_kind: "system",
+    },
+    { id: cause.event_id, depth: draft.depth, correlation_id: draft.correlation_id },
+  );
 }
 
 async function claimWaiting(
   options: LedgerOptions,
+  steps: EffectSteps,
   wakeups: Wakeups,
   target: string,
   request: ClaimOptions,
@@ -155,7 +181,7 @@ async function claimWaiting(
       endMs - performance.now(),
       AbortSignal.any([signal, stopWaiting.signal]),
     );
-    const rows = await store
+    const taken = await store
       .claimEffects({
         target,
         by: agentName(request.by),
@@ -167,17 +193,34 @@ async function claimWaiting(
         stopWaiting.abort();
         throw error;
       });
+    const rows = await withoutChanged(steps, taken);
+    if (taken.length > rows.length && rows.length === 0) {
+      stopWaiting.abort();
+      await woken;
+      continue;
+    }
     if (rows.length === 0 && request.waitMs > 0) {
       if (await woken) continue;
       return [];
     }
     stopWaiting.abort();
     // More may be there for whoever waits next, and what came meanwhile may have woken this one.
-    if ((await woken) || rows.length === request.limit) wakeups.wake(target);
+    if ((await woken) || taken.length === request.limit) wakeups.wake(target);
     if (!signal.aborted) return rows.map(toCommand);
     for (const row of rows) await giveBack(store, row, clock.nowMs());
     return [];
   }
+}
+
+/** Only what was allowed byte for byte is handed out; the rest asks again. */
+async function withoutChanged(steps: EffectSteps, rows: EffectRow[]): Promise<EffectRow[]> {
+  const kept: EffectRow[] = [];
+  for (const row of rows) {
+    const isAsAllowed = await steps.isAsAllowed(row);
+    if (isAsAllowed) kept.push(row);
+    else await steps.askAgain(row);
+  }
+  return kept;
 }
 
 /** Nobody is there any more to carry it out. */

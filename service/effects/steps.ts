@@ -1,4 +1,5 @@
 import type { CommandResult } from "../contract/agents.ts";
+import type { AuditEntry } from "../contract/audit.ts";
 import type { Json } from "../contract/common.ts";
 import type { Effect, EffectState } from "../contract/effects.ts";
 import { SignalboxError } from "../contract/errors.ts";
@@ -6,7 +7,8 @@ import type { EventLog } from "../events/log.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import type { EffectRow, Store } from "../store/store.ts";
+import type { AuditDraft, EffectChange, EffectRow, Store } from "../store/store.ts";
+import { approvalCode, effectDigest } from "./approval-code.ts";
 
 /** What is known of a target besides its name. */
 export interface Target {
@@ -88,20 +90,82 @@ export class EffectSteps {
   }
 
   async expire(row: EffectRow): Promise<void> {
-    await this.#end(row, undefined, "expired", `${row.target} did not take it in time`);
+    const reason =
+      row.state === "waiting"
+        ? "nobody decided in time, which counts as a no"
+        : `${row.target} did not take it in time`;
+    await this.#end(row, undefined, "expired", reason);
   }
 
-  /** A person's word. @throws SignalboxError `not_found`, `conflict` */
+  /** A person's yes to exactly these bytes; null when somebody was faster. */
+  approve(row: EffectRow, by: string, reason: string | null): Promise<EffectRow | null> {
+    const { store, clock, expiresMs } = this.#options;
+    const now_ms = clock.nowMs();
+    return store.changeEffect(row.id, {
+      from: ["waiting"],
+      if_sha256: row.sha256,
+      to: "approved",
+      now_ms,
+      expires_ms: now_ms + expiresMs,
+      audit: { kind: "approved", actor: by, detail: { reason } },
+    });
+  }
+
+  /** A person's no; null when somebody was faster. */
+  deny(row: EffectRow, by: string, reason: string | null): Promise<EffectRow | null> {
+    const error = `denied by ${by}${reason === null ? "" : `: ${reason}`}`;
+    const audit = { kind: "denied", actor: by, detail: { reason } };
+    return this.#end(row, undefined, "denied", error, null, audit);
+  }
+
+  /** Whether its bytes are those that were allowed: by the policy, or by a person. */
+  async isAsAllowed(row: EffectRow): Promise<boolean> {
+    if (effectDigest(row) !== row.sha256) return false;
+    return row.policy.decision === "allow" || (await this.#approval(row)) !== undefined;
+  }
+
+  /** It was taken but is not what was allowed: whoever took it gets nothing, and a person is asked anew. */
+  async askAgain(row: EffectRow): Promise<void> {
+    const { store, clock, log, expiresMs } = this.#options;
+    const now_ms = clock.nowMs();
+    const changed = changedBytes(row);
+    await store.changeEffect(row.id, {
+      from: ["running"],
+      lease: row.lease ?? undefined,
+      to: "waiting",
+      now_ms,
+      expires_ms: now_ms + expiresMs,
+      changed,
+      audit: { kind: "changed", actor: null, detail: { allowed: row.sha256, found: changed.sha256 } },
+    });
+    log.warn({ effect_id: row.id, target: row.target }, "an effect was changed after it was allowed");
+  }
+
+  /** The approval that stands for these bytes: the newest yes, unless its time has run out since. */
+  async #approval(row: EffectRow): Promise<AuditEntry | undefined> {
+    const entries = await this.#options.store.listAudit({ effect_id: row.id, after: 0, limit: 1_000 });
+    const kinds = ["approved", "denied", "expired", "changed", "skipped"];
+    const last = entries.findLast(({ kind }) => kinds.includes(kind));
+    return last?.kind === "approved" && last.sha256 === row.sha256 ? last : undefined;
+  }
+
+  /**
+   * A person's word. What was never approved, or no longer is, waits for its approval again.
+   * @throws SignalboxError `not_found`, `conflict`
+   */
   async retry(id: string): Promise<Effect> {
     const { store, clock, expiresMs } = this.#options;
     const row = await requireEffect(store, id);
     const now_ms = clock.nowMs();
+    const to = (await this.isAsAllowed(row)) ? "approved" : "waiting";
     const changed = await store.changeEffect(id, {
       from: ["failed", "expired", "unknown", "skipped"],
-      to: "approved",
+      to,
       now_ms,
       error: null,
       expires_ms: now_ms + expiresMs,
+      ...(to === "waiting" ? { changed: changedBytes(row) } : {}),
+      audit: { kind: "retried", actor: null, detail: { state: to } },
     });
     if (!changed)
       throw new SignalboxError("conflict", `${id} is ${row.state}, so there is nothing to try again`);
@@ -125,6 +189,7 @@ export class EffectSteps {
     state: EffectState,
     error: string | null,
     result: Json = null,
+    audit?: AuditDraft,
   ): Promise<EffectRow | null> {
     const { store, clock, log, events } = this.#options;
     const event = endEvent(events, row, state, error, result);
@@ -136,6 +201,7 @@ export class EffectSteps {
       result,
       error,
       event,
+      ...(audit ? { audit, if_sha256: row.sha256 } : {}),
     });
     if (changed)
       log.info({ effect_id: row.id, target: row.target, action: row.action, state }, "effect ended");
@@ -159,6 +225,16 @@ export class EffectSteps {
       not_before_ms,
     });
   }
+}
+
+/** What an effect becomes that is asked about anew: its hash is that of its bytes as they are. */
+function changedBytes(row: EffectRow): NonNullable<EffectChange["changed"]> {
+  const sha256 = effectDigest(row);
+  const rule =
+    sha256 === row.sha256
+      ? "no approval stands for it: asked anew"
+      : "its bytes are not those that were allowed: asked anew";
+  return { sha256, policy: { decision: "ask", rule }, code: approvalCode({ id: row.id, sha256 }) };
 }
 
 export async function requireEffect(store: Store, id: string): Promise<EffectRow> {

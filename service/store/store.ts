@@ -1,4 +1,5 @@
 import type { Agent, CommandSpec } from "../contract/agents.ts";
+import type { AuditEntry, AuditQuery } from "../contract/audit.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import type { Effect, EffectQuery, EffectState } from "../contract/effects.ts";
 import type { Delivery, Event, EventQuery, ListedEvent, SearchQuery } from "../contract/events.ts";
@@ -35,7 +36,7 @@ export interface Committed {
   topics: Set<string>;
   /** Targets that may have an effect to carry out. */
   targets: Set<string>;
-  /** Ids of effects whose state changed. */
+  /** Ids of effects whose state changed, and of new ones that a person has to look at. */
   changed: string[];
   /** Effects that reached an end. */
   ended: Effect[];
@@ -108,6 +109,17 @@ export interface EffectDraft {
   correlation_id: string | null;
   created_ms: number;
   expires_ms: number | null;
+  /** What a person types to approve it; for one that waits. */
+  code?: string | undefined;
+  /** Recorded in the same transaction if the effect is new. */
+  events?: EventDraft[] | undefined;
+}
+
+/** A decision about an effect or its end, for the audit trail. */
+export interface AuditDraft {
+  kind: string;
+  actor: string | null;
+  detail: JsonObject;
 }
 
 /** As the ledger keeps it: the public effect, and who holds it. */
@@ -122,6 +134,8 @@ export interface EffectChange {
   /** It must be in one of these, and under this lease where one is given; otherwise nothing happens. */
   from: readonly EffectState[];
   lease?: string | undefined;
+  /** Its bytes must be these. */
+  if_sha256?: string | undefined;
   to: EffectState;
   now_ms: number;
   result?: Json;
@@ -131,6 +145,10 @@ export interface EffectChange {
   expires_ms?: number | null;
   /** Tells its end; recorded in the same transaction, and named in `result_event_id`. */
   event?: EventDraft;
+  /** Its bytes have changed: decided about anew, under another code. */
+  changed?: { sha256: string; policy: Effect["policy"]; code: string };
+  /** Where an end says no more, the end itself goes into the audit trail. */
+  audit?: AuditDraft;
 }
 
 /** A step of a handler that waits, so that running it again repeats nothing. */
@@ -337,6 +355,19 @@ export interface Store extends Closeable {
   /** Running under an expired lease, or approved and expired, or approved and newly due. */
   dueEffects(now_ms: number): Promise<{ lapsed: EffectRow[]; expired: EffectRow[]; targets: string[] }>;
   runningEffects(): Promise<EffectRow[]>;
+  /** The id of the effect that a code was made for. */
+  findApprovalCode(code: string): Promise<string | null>;
+  /** The newest effect of this kind and target before `id` that was allowed; any target where it is left out. */
+  lastAllowed(like: {
+    id: string;
+    kind: Effect["kind"];
+    target?: string | undefined;
+    action?: string | undefined;
+  }): Promise<EffectRow | null>;
+  /** Oldest first. */
+  listAudit(query: AuditQuery): Promise<AuditEntry[]>;
+  /** Place and hash of the last entry, as they were written with it. */
+  auditHead(): Promise<{ seq: number; hash: string } | null>;
 
   /** Records a run with all it did. A run whose `cause_key` is known under another id changes nothing. */
   commitRun(commit: RunCommit): Promise<Appended[]>;

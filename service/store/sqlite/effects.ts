@@ -1,7 +1,8 @@
 import type { EffectState } from "../../contract/effects.ts";
 import { newId } from "../../lib/ids.ts";
-import type { EffectChange, EffectDraft, EffectRow, Store } from "../store.ts";
+import type { AuditDraft, EffectChange, EffectDraft, EffectRow, Store } from "../store.ts";
 import type { AppendOne } from "./append.ts";
+import type { AuditOne } from "./audit.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext } from "./context.ts";
 import { type EffectSql, toEffect } from "./rows.ts";
@@ -16,6 +17,8 @@ type EffectMethods = Pick<
   | "extendEffects"
   | "dueEffects"
   | "runningEffects"
+  | "findApprovalCode"
+  | "lastAllowed"
 >;
 
 export const endStates: readonly EffectState[] = [
@@ -29,7 +32,7 @@ export const endStates: readonly EffectState[] = [
 
 export type ProposeOne = (draft: EffectDraft, changes: Changes) => EffectRow;
 
-export function createPropose(context: SqliteContext): ProposeOne {
+export function createPropose(context: SqliteContext, append: AppendOne, audit: AuditOne): ProposeOne {
   const { db } = context;
   const byKey = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE idempotency_key = ?");
   const insert = db.prepare(
@@ -39,8 +42,9 @@ export function createPropose(context: SqliteContext): ProposeOne {
        @version, @line, @source, @depth, @policy_decision, @policy_rule, @correlation_id, @created_ms, @created_ms, @expires_ms)
      ON CONFLICT (idempotency_key) DO NOTHING`,
   );
+  const saveCode = prepareCode(context);
   return (draft, changes) => {
-    const { cause, policy, payload, ...rest } = draft;
+    const { cause, policy, payload, code, events, ...rest } = draft;
     const row = {
       ...rest,
       ...cause,
@@ -51,13 +55,61 @@ export function createPropose(context: SqliteContext): ProposeOne {
     const isNew = insert.run(row).changes > 0;
     if (isNew && draft.state === "approved") changes.targets.add(draft.target);
     if (isNew && draft.expires_ms !== null) changes.dueAt(draft.expires_ms);
+    if (isNew) {
+      // One that is approved at once concerns its target alone.
+      if (draft.state !== "approved") changes.changed.push(draft.id);
+      if (code !== undefined) saveCode.run(code, draft.id);
+      for (const event of events ?? []) append(event, changes);
+      audit(judged(draft));
+    }
     const kept = byKey.get(draft.idempotency_key);
     if (!kept) throw new Error(`effect ${draft.id} vanished inside its own transaction`);
     return toEffect(kept);
   };
 }
 
-export function effectMethods(context: SqliteContext, append: AppendOne, propose: ProposeOne): EffectMethods {
+function prepareCode({ db }: SqliteContext) {
+  return db.prepare<[string, string]>(
+    "INSERT INTO approval_codes (code, effect_id) VALUES (?, ?) ON CONFLICT (code) DO NOTHING",
+  );
+}
+
+function judged(draft: EffectDraft): Parameters<AuditOne>[0] {
+  const { id, sha256, created_ms, kind, target, action, state, policy, cause } = draft;
+  const { source, workflow, line, event_id } = cause;
+  return {
+    kind: "judged",
+    effect_id: id,
+    sha256,
+    time_ms: created_ms,
+    actor: null,
+    detail: { ...policy, state, kind, target, action, source, workflow, line, event_id },
+  };
+}
+
+/** For what was allowed before, by the policy or by a person. */
+const LAST_ALLOWED = `SELECT * FROM effects WHERE kind = @kind AND (@target IS NULL OR target = @target)
+  AND (@action IS NULL OR action = @action) AND state IN ('approved', 'running', 'succeeded', 'failed', 'unknown')
+  AND seq < (SELECT seq FROM effects WHERE id = @id) ORDER BY seq DESC LIMIT 1`;
+
+function approvalMethods({ db }: SqliteContext): Pick<Store, "findApprovalCode" | "lastAllowed"> {
+  const ofCode = db.prepare<[string], string>("SELECT effect_id FROM approval_codes WHERE code = ?").pluck();
+  const allowed = db.prepare<[object], EffectSql>(LAST_ALLOWED);
+  return {
+    findApprovalCode: async (code) => ofCode.get(code) ?? null,
+    async lastAllowed({ id, kind, target = null, action = null }) {
+      const row = allowed.get({ id, kind, target, action });
+      return row ? toEffect(row) : null;
+    },
+  };
+}
+
+export function effectMethods(
+  context: SqliteContext,
+  append: AppendOne,
+  propose: ProposeOne,
+  audit: AuditOne,
+): EffectMethods {
   const { db, committer } = context;
   const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
   const take = db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
@@ -79,7 +131,7 @@ export function effectMethods(context: SqliteContext, append: AppendOne, propose
     "SELECT DISTINCT target FROM effects WHERE state = 'approved' AND not_before_ms <= ?",
   );
   const running = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'running'");
-  const change = changeOne(context, append);
+  const change = changeOne(context, append, audit);
 
   return {
     proposeEffects: (drafts) => committer.write((changes) => drafts.map((draft) => propose(draft, changes))),
@@ -126,29 +178,40 @@ export function effectMethods(context: SqliteContext, append: AppendOne, propose
       targets: nowDue.all(now_ms).map((row) => row.target),
     }),
     runningEffects: async () => running.all().map(toEffect),
+    ...approvalMethods(context),
   };
 }
 
 /** Compare and set of one effect, with the event that tells of it. */
-function changeOne(context: SqliteContext, append: AppendOne) {
+function changeOne(context: SqliteContext, append: AppendOne, audit: AuditOne) {
   const { db } = context;
   const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
   const update = db.prepare<[object], EffectSql>(
     `UPDATE effects SET state = @state, updated_ms = @updated_ms, result = @result, error = @error, not_before_ms = @not_before_ms,
-       lease = @lease, lease_until_ms = @lease_until_ms, expires_ms = @expires_ms, result_event_id = @result_event_id
+       lease = @lease, lease_until_ms = @lease_until_ms, expires_ms = @expires_ms, result_event_id = @result_event_id,
+       sha256 = @sha256, policy_decision = @policy_decision, policy_rule = @policy_rule
      WHERE id = @id RETURNING *`,
   );
+  const saveCode = prepareCode(context);
   return (id: string, request: EffectChange, changes: Changes): EffectRow | null => {
     const row = one.get(id);
     if (!row || !request.from.includes(row.state)) return null;
     if (request.lease !== undefined && request.lease !== row.lease) return null;
+    if (request.if_sha256 !== undefined && request.if_sha256 !== row.sha256) return null;
     const told = request.event ? append(request.event, changes).event.id : row.result_event_id;
     const after = update.get(changed(row, request, told));
     if (!after) return null;
     const effect = toEffect(after);
+    if (request.changed) saveCode.run(request.changed.code, id);
+    const entry = request.audit ?? endOf(effect);
+    if (entry) audit({ ...entry, effect_id: id, sha256: effect.sha256, time_ms: request.now_ms });
     announce(effect, changes);
     return effect;
   };
+}
+
+function endOf({ state, claimed_by, error }: EffectRow): AuditDraft | null {
+  return endStates.includes(state) ? { kind: state, actor: claimed_by, detail: { error } } : null;
 }
 
 function changed(row: EffectSql, request: EffectChange, result_event_id: string | null) {
@@ -164,6 +227,9 @@ function changed(row: EffectSql, request: EffectChange, result_event_id: string 
     lease_until_ms: running ? (request.lease_until_ms ?? row.lease_until_ms) : null,
     expires_ms: request.expires_ms === undefined ? row.expires_ms : request.expires_ms,
     result_event_id,
+    sha256: request.changed?.sha256 ?? row.sha256,
+    policy_decision: request.changed?.policy.decision ?? row.policy_decision,
+    policy_rule: request.changed?.policy.rule ?? row.policy_rule,
   };
 }
 

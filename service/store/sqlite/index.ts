@@ -4,6 +4,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Store } from "../store.ts";
 import { agentMethods } from "./agents.ts";
 import { createAppend } from "./append.ts";
+import { auditMethods, createAudit } from "./audit.ts";
 import { claimMethods } from "./claims.ts";
 import { cleanupMethods } from "./cleanup.ts";
 import { Committer } from "./committer.ts";
@@ -60,7 +61,8 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
   const { committer, db } = context;
   const topics = openTopics(context, options.topicDefaults);
   const append = createAppend(context, topics);
-  const propose = createPropose(context);
+  const audit = createAudit(context);
+  const propose = createPropose(context, append, audit);
   const bury = createBury(context, append, options.describeDead);
   const sweep = createSweep(context, topics, bury);
   const indexer = startIndexer(context, options.log);
@@ -78,7 +80,8 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...endMethods(context),
     ...dueMethods(context, sweep),
     ...agentMethods(context, append),
-    ...effectMethods(context, append, propose),
+    ...effectMethods(context, append, propose, audit),
+    ...auditMethods(context),
     ...runMethods(context, append, propose),
     ...workflowMethods(context),
     ...scheduleMethods(context, append),

@@ -1,0 +1,201 @@
+import { agentName } from "../contract/agent-name.ts";
+import type { Approval, ApprovalDecision } from "../contract/approvals.ts";
+import { SignalboxError } from "../contract/errors.ts";
+import type { Event } from "../contract/events.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { EffectRow, Store } from "../store/store.ts";
+import { approvalCode, effectDigest, readCode } from "./approval-code.ts";
+import { differences } from "./difference.ts";
+import { originOf } from "./policy.ts";
+import { type EffectSteps, publicEffect, requireEffect } from "./steps.ts";
+
+export interface Decision {
+  decision: "approve" | "deny";
+  sha256?: string | undefined;
+  code?: string | undefined;
+  reason?: string | undefined;
+  by: string;
+}
+
+interface ApprovalsOptions {
+  store: Store;
+  clock: Clock;
+  steps: EffectSteps;
+}
+
+/** Events shown of a chain, from its beginning. */
+const CHAIN = 16;
+const BODY_CHARS = 500;
+/** Who writes these is not the owner. */
+const outside: ReadonlySet<string> = new Set(["webhook", "agent"]);
+
+/** What waits for a person, with what they need to know, and their decisions (R65–R68, U7, U8). */
+export class Approvals {
+  readonly #options: ApprovalsOptions;
+
+  constructor(options: ApprovalsOptions) {
+    this.#options = options;
+  }
+
+  async list(query: { limit: number; before?: string | undefined }): Promise<Approval[]> {
+    const rows = await this.#options.store.listEffects({ ...query, state: "waiting" });
+    return Promise.all(rows.map((row) => this.#describe(row)));
+  }
+
+  /** By the effect's id or its code. @throws SignalboxError `not_found` */
+  async get(idOrCode: string): Promise<Approval> {
+    return this.#describe(await this.#find(idOrCode));
+  }
+
+  /** What a stream shows of an effect: null for one that nobody was asked about. */
+  async find(id: string): Promise<Approval | null> {
+    const row = await this.#options.store.getEffect(id);
+    return row && row.policy.decision === "ask" ? this.#describe(row) : null;
+  }
+
+  /**
+   * The first decision counts. It is bound to the bytes that were looked at.
+   * @throws SignalboxError `not_found`, `invalid_request` (nothing says what is decided about), `forbidden` (agents
+   * and workflows do not decide), `conflict` (other bytes; or decided already, `details.winner` says by whom)
+   */
+  async decide(idOrCode: string, given: Decision): Promise<Approval> {
+    const { store, clock, steps } = this.#options;
+    const row = await this.#find(idOrCode);
+    await this.#assertMayDecide(row, given.by);
+    assertSameBytes(row, given);
+    if (row.state !== "waiting") throw await this.#decided(row);
+    if (row.expires_ms !== null && row.expires_ms <= clock.nowMs()) {
+      await steps.expire(row);
+      throw await this.#decided(await requireEffect(store, row.id));
+    }
+    const changed =
+      given.decision === "approve"
+        ? await steps.approve(row, given.by, given.reason ?? null)
+        : await steps.deny(row, given.by, given.reason ?? null);
+    if (!changed) throw await this.#decided(await requireEffect(store, row.id));
+    return this.#describe(changed);
+  }
+
+  async #find(idOrCode: string): Promise<EffectRow> {
+    const { store } = this.#options;
+    const row =
+      (await store.getEffect(idOrCode)) ??
+      (await store.getEffect((await store.findApprovalCode(readCode(idOrCode))) ?? ""));
+    if (row && row.policy.decision === "ask") return row;
+    throw new SignalboxError("not_found", `there is no approval ${idOrCode}`, {
+      hint: "`signalbox approvals list` shows what waits, with ids and codes.",
+    });
+  }
+
+  /** Whoever proposes does not approve, nor does any agent: their word is no permission. */
+  async #assertMayDecide(row: EffectRow, by: string): Promise<void> {
+    const own = originOf(row.cause.source) !== "human" && agentName(by) === agentName(row.cause.source);
+    const program = ["workflow", "model"].includes(originOf(by));
+    const agent = (await this.#options.store.getAgent(agentName(by))) !== null;
+    if (own || program || agent)
+      throw new SignalboxError("forbidden", `${by} can't decide about this: a person has to`);
+  }
+
+  async #decided(row: EffectRow): Promise<SignalboxError> {
+    const winner = await this.#winner(row);
+    if (!winner) return new SignalboxError("conflict", `${row.id} is ${row.state}`);
+    const who = winner.by === null ? "" : ` by ${winner.by}`;
+    const what = { approve: "approved", deny: "denied", expire: "expired" }[winner.decision];
+    const when = new Date(winner.time_ms).toISOString();
+    return new SignalboxError("conflict", `${row.id} was ${what}${who} at ${when}`, { details: { winner } });
+  }
+
+  async #winner(row: EffectRow): Promise<ApprovalDecision | null> {
+    if (row.state === "waiting") return null;
+    const entries = await this.#options.store.listAudit({ effect_id: row.id, after: 0, limit: 1_000 });
+    const entry = entries.findLast(({ kind }) => ["approved", "denied", "expired"].includes(kind));
+    if (!entry) return null;
+    const { reason } = entry.detail;
+    return {
+      decision: entry.kind === "approved" ? "approve" : entry.kind === "denied" ? "deny" : "expire",
+      by: entry.kind === "expired" ? null : entry.actor,
+      reason: typeof reason === "string" ? reason : null,
+      time_ms: entry.time_ms,
+    };
+  }
+
+  async #describe(row: EffectRow): Promise<Approval> {
+    const { store } = this.#options;
+    const { id, kind, target, action } = row;
+    const chain = await this.#chain(row);
+    const [last, sameTarget, sameKind] = await Promise.all([
+      store.lastAllowed({ id, kind, target, action }),
+      store.lastAllowed({ id, kind, target }),
+      store.lastAllowed({ id, kind }),
+    ]);
+    const before = last ?? sameTarget;
+    return {
+      code: approvalCode(row),
+      effect: publicEffect(row),
+      asked_by: row.cause.source,
+      chain: chain.map((event) => ({
+        ...{ event_id: event.id, type: event.type, source: event.source, origin_kind: event.origin_kind },
+        ...{ time_ms: event.time_ms, body: event.body?.slice(0, BODY_CHARS) ?? null },
+      })),
+      risks: risksOf(row, chain, { last, sameTarget, sameKind }),
+      difference: before && {
+        effect_id: before.id,
+        created_ms: before.created_ms,
+        changes: differences(
+          { action: before.action, payload: before.payload },
+          { action, payload: row.payload },
+        ),
+      },
+      expires_ms: row.expires_ms,
+      decision: await this.#winner(row),
+    };
+  }
+
+  async #chain(row: EffectRow): Promise<Event[]> {
+    const chain: Event[] = [];
+    for (let id = row.cause.event_id; id !== null && chain.length < CHAIN; ) {
+      const event = await this.#options.store.getEvent(id);
+      if (!event) break;
+      chain.unshift(event);
+      id = event.parent_id;
+    }
+    return chain;
+  }
+}
+
+function assertSameBytes(row: EffectRow, { sha256, code }: Decision): void {
+  if (sha256 === undefined && code === undefined)
+    throw new SignalboxError("invalid_request", "say what is decided about: sha256 or code", {
+      hint: "Look at it first: `signalbox approvals show ID` prints both.",
+    });
+  const isSame =
+    (sha256 === undefined || sha256.toLowerCase() === row.sha256) &&
+    (code === undefined || readCode(code) === approvalCode(row)) &&
+    (row.state !== "waiting" || effectDigest(row) === row.sha256);
+  if (!isSame)
+    throw new SignalboxError("conflict", `${row.id} is not what was looked at: its bytes are others`, {
+      hint: "Look at it again, then decide.",
+      details: { sha256: row.sha256 },
+    });
+}
+
+interface Precedents {
+  last: EffectRow | null;
+  sameTarget: EffectRow | null;
+  sameKind: EffectRow | null;
+}
+
+function risksOf(row: EffectRow, chain: Event[], { last, sameTarget, sameKind }: Precedents): string[] {
+  const risks: string[] = [];
+  if (!sameKind) risks.push(`First of its kind: no ${row.kind} was allowed before.`);
+  else if (!sameTarget) risks.push(`New target: nothing was allowed for ${row.target} before.`);
+  else if (!last) risks.push(`First ${row.action} for ${row.target}.`);
+  const stranger = chain.find((event) => outside.has(event.origin_kind));
+  if (stranger)
+    risks.push(
+      `Text from outside is in its chain: ${stranger.type} from ${stranger.source} (${stranger.origin_kind}).`,
+    );
+  if (originOf(row.cause.source) === "model") risks.push("A model wrote it.");
+  if (row.attempts > 0) risks.push("It was changed after it had been allowed, or is tried once more.");
+  return risks;
+}
