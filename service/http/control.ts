@@ -98,8 +98,10 @@ function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance
   });
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => sendError(unknownPath(request, aliases), request, reply, log));
-  registerRoutes(app, { handlers, accept, open });
-  registerAliases(app, aliases, { handlers, accept, open });
+  const onBroken = (error: unknown, request: FastifyRequest) =>
+    log.error({ err: error, request_id: request.id, path: pathOf(request) }, "a stream broke");
+  registerRoutes(app, { handlers, accept, open, onBroken });
+  registerAliases(app, aliases, { handlers, accept, open, onBroken });
   app.get(OPENAPI_PATH, async () => openApi(options.version));
   return app;
 }
@@ -135,12 +137,17 @@ function parseJson(text: string, done: (error: Error | null, body?: unknown) => 
   else done(null, body);
 }
 
+/** Without the query, which may hold anything. */
+function pathOf(request: FastifyRequest): string {
+  return request.url.split("?", 1)[0] ?? "";
+}
+
 /** The token, and no web page: a browser names its page in Origin, and no page has business here. */
 function guard(request: FastifyRequest, token: Secret): void {
   if (request.headers.origin !== undefined || request.headers["sec-fetch-site"] !== undefined) {
     throw new SignalboxError("forbidden", "requests of web pages are refused");
   }
-  const path = request.url.split("?", 1)[0] ?? "";
+  const path = pathOf(request);
   if (openPaths.has(path)) return;
   const [scheme, given] = (request.headers.authorization ?? "").split(" ", 2);
   if (scheme?.toLowerCase() !== "bearer" || given === undefined)
@@ -186,7 +193,7 @@ function registerAliases(
 
 /** Tells a wrong method from a wrong path. */
 function unknownPath(request: FastifyRequest, aliases: readonly RouteAlias[]): SignalboxError {
-  const path = request.url.split("?", 1)[0] ?? "";
+  const path = pathOf(request);
   const all: Pick<Route, "method" | "path">[] = [
     ...Object.values(routes),
     ...aliases,
@@ -212,7 +219,7 @@ function isPathOf(pattern: string, path: string): boolean {
 function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): FastifyReply {
   const known = asSignalboxError(error);
   if (known.code === "internal")
-    log.error({ err: error, request_id: request.id, path: request.url.split("?", 1)[0] }, "request failed");
+    log.error({ err: error, request_id: request.id, path: pathOf(request) }, "request failed");
   if (known.retryAfterS !== undefined) reply.header("retry-after", String(Math.ceil(known.retryAfterS)));
   return reply
     .code(known.status)

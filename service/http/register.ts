@@ -32,6 +32,8 @@ interface RegisterOptions {
   open: OpenRequests;
   /** Rewrites older shapes of a body before it is checked (compat). */
   accept(route: RouteName, body: unknown): unknown;
+  /** Logs what broke a stream on its way, since the caller only learns that it did. */
+  onBroken(error: unknown, request: FastifyRequest): void;
 }
 
 /** Requests under way, so that a stop can tell the waiting ones to end. */
@@ -91,13 +93,15 @@ export async function answer(
     } catch (error) {
       // Before the first byte an error is a reply like any other.
       if (!stream.isOpen) throw error;
+      if (!SignalboxError.is(error)) options.onBroken(error, request);
       stream.fail(error);
     }
     stream.end();
     return reply;
   }
   if (route.stream === "ndjson") {
-    await sendLines(reply, handler(input, context) as AsyncIterable<unknown>);
+    const onBroken = (error: unknown) => options.onBroken(error, request);
+    await sendLines(reply, handler(input, context) as AsyncIterable<unknown>, context.signal, onBroken);
     return reply;
   }
   const output = await handler(input, context);
@@ -141,7 +145,16 @@ function contextOf(request: FastifyRequest, signal: AbortSignal): RequestContext
   return { id: request.id, signal, lastEventId: typeof last === "string" ? last : undefined };
 }
 
-async function sendLines(reply: FastifyReply, lines: AsyncIterable<unknown>): Promise<void> {
+/** One JSON document a line. What fails after the first line ends it with a line `{"error":…}`. */
+async function sendLines(
+  reply: FastifyReply,
+  lines: AsyncIterable<unknown>,
+  signal: AbortSignal,
+  onBroken: (error: unknown) => void,
+): Promise<void> {
+  const iterator = lines[Symbol.asyncIterator]();
+  // Before the status line is out an error is a reply like any other.
+  let next = await iterator.next();
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
@@ -149,14 +162,20 @@ async function sendLines(reply: FastifyReply, lines: AsyncIterable<unknown>): Pr
     "signalbox-protocol": String(PROTOCOL),
   });
   try {
-    for await (const line of lines) {
+    for (; !next.done; next = await iterator.next()) {
       if (raw.destroyed) return;
-      if (!raw.write(`${JSON.stringify(line)}\n`))
+      if (signal.aborted) throw new SignalboxError("unavailable", "the service is stopping");
+      if (!raw.write(`${JSON.stringify(next.value)}\n`))
         await new Promise<void>((resolve) => raw.once("drain", resolve).once("close", resolve));
     }
     raw.end();
   } catch (error) {
-    // The status line is out: only a broken connection can still say that this is not all.
-    raw.destroy(error instanceof Error ? error : new Error(String(error)));
+    if (!SignalboxError.is(error)) onBroken(error);
+    const known = SignalboxError.is(error)
+      ? error
+      : new SignalboxError("internal", "something went wrong inside Signalbox", { cause: error });
+    raw.end(`${JSON.stringify(known.toBody())}\n`);
+  } finally {
+    await iterator.return?.();
   }
 }

@@ -1,10 +1,12 @@
 import { EventEmitter } from "node:events";
 import type { FastifyReply } from "fastify";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { open } from "../../test/harness/http.ts";
+import { http, open } from "../../test/harness/http.ts";
+import { collectingLog } from "../../test/harness/log.ts";
 import { eventually, startTestService, type TestService } from "../../test/harness/service.ts";
 import { append, openSqlite } from "../../test/harness/store.ts";
 import { openSqliteBus } from "../bus/sqlite/bus.ts";
+import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
 import { silentLog } from "../lib/log.ts";
 import { EventStream, followEvents } from "./stream.ts";
@@ -146,6 +148,38 @@ describe("following events", () => {
       expect(text).toContain("id: 3\n");
       expect(text).not.toContain("id: 2\n");
     }
+  });
+});
+
+describe("an export", () => {
+  it("has all events, oldest first, one a line", async () => {
+    const service = await start();
+    for (const count of [1_000, 200]) await pushMany(service, count);
+    const seen: Event[] = [];
+    for await (const event of service.client.exportEvents()) seen.push(event);
+    expect(seqs(seen)).toEqual(upTo(1_200));
+  });
+
+  it("that breaks on its way says so in its last line, and one that can't begin is an error", async () => {
+    const lines: string[] = [];
+    const service = await startTestService({ log: collectingLog(lines) });
+    onTestFinished(() => service.close());
+    await pushMany(service, 900);
+    const { store } = service.app.parts;
+    const { readLog } = store;
+    const seen: Event[] = [];
+    const readAll = async () => {
+      for await (const event of service.client.exportEvents()) seen.push(event);
+    };
+    store.readLog = (after, limit) =>
+      after > 0 ? Promise.reject(new Error("planted")) : readLog(after, limit);
+    await expect(readAll()).rejects.toMatchObject({ code: "internal" });
+    expect(seen).toHaveLength(500);
+    expect(lines.filter((line) => line.includes("a stream broke"))).toHaveLength(1);
+    store.readLog = () => Promise.reject(new SignalboxError("storage_failed", "no disk"));
+    const reply = await http(service.paths, "GET", "/v1/events/export");
+    expect([reply.status, reply.body]).toMatchObject([503, { error: { code: "storage_failed" } }]);
+    store.readLog = readLog;
   });
 });
 

@@ -1,4 +1,4 @@
-import { type FSWatcher, mkdirSync, watch } from "node:fs";
+import { type FSWatcher, mkdirSync, statSync, watch } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "../lib/canonical.ts";
@@ -45,7 +45,10 @@ async function readWorkflowFile(file: string, name: string): Promise<WorkflowFil
   }
 }
 
-/** Calls `onChange` once the folder has been quiet for `debounceMs` after a change. */
+/**
+ * Calls `onChange` once the folder has been quiet for `debounceMs` after a change, also when the folder itself was
+ * replaced by another. It is created when it is missing.
+ */
 export function watchWorkflowFiles(options: {
   dir: string;
   debounceMs: number;
@@ -56,30 +59,42 @@ export function watchWorkflowFiles(options: {
   const { dir, debounceMs, clock, log } = options;
   let cancel: (() => void) | undefined;
   let watcher: FSWatcher | undefined;
-  const onEvent = () => {
-    cancel?.();
-    cancel = clock.after(debounceMs, () => {
-      options
-        .onChange()
-        .catch((error: unknown) => log.error({ err: error, dir }, "workflows could not be loaded again"));
-    });
-  };
+  let watched: number | undefined;
   const unwatched = (error: unknown) =>
     log.warn(
       { err: error, dir },
       "the workflow folder can't be watched; after a change run `signalbox workflow reload`",
     );
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    watcher = watch(dir, { persistent: false }, onEvent);
-    watcher.on("error", unwatched);
-  } catch (error) {
-    unwatched(error);
+  const open = () => {
+    watcher?.close();
+    try {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      watcher = watch(dir, { persistent: false }, onEvent);
+      watcher.on("error", unwatched);
+      watched = inodeOf(dir);
+    } catch (error) {
+      unwatched(error);
+    }
+  };
+  const onQuiet = () => {
+    if (inodeOf(dir) !== watched) open();
+    options
+      .onChange()
+      .catch((error: unknown) => log.error({ err: error, dir }, "workflows could not be loaded again"));
+  };
+  function onEvent(): void {
+    cancel?.();
+    cancel = clock.after(debounceMs, onQuiet);
   }
+  open();
   return {
     close() {
       cancel?.();
       watcher?.close();
     },
   };
+}
+
+function inodeOf(dir: string): number | undefined {
+  return statSync(dir, { throwIfNoEntry: false })?.ino;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { http } from "../../test/harness/http.ts";
@@ -90,6 +90,21 @@ describe("hot reload", () => {
     await eventually(async () => (await service.client.listWorkflows()).workflows.length === 1);
     expect(await outputOf(service, "speaker")).toEqual(["c", 1, 1]);
     expect(lines.filter((line) => line.includes("workflow loaded"))).toHaveLength(1);
+  });
+
+  it("goes on when the folder itself is replaced by another", async () => {
+    const service = await serviceWith({ speaker: saying("old") }, quick);
+    const dir = service.paths.workflowsDir;
+    for (const word of ["first", "second"]) {
+      mkdirSync(`${dir}.new`);
+      writeFileSync(join(`${dir}.new`, "speaker.lua"), saying(word));
+      rmSync(dir, { recursive: true });
+      renameSync(`${dir}.new`, dir);
+      const answer = () => outputOf(service, "speaker");
+      await eventually(answer, (output) => Array.isArray(output) && output[0] === word);
+      writeWorkflow(service, "speaker", saying(`${word} again`));
+      await eventually(answer, (output) => Array.isArray(output) && output[0] === `${word} again`);
+    }
   });
 
   it("S29 can be switched off; then a reload is asked for", async () => {
