@@ -56,6 +56,8 @@ export const decideApproval = z.strictObject({
   sha256: text(64).optional(),
   code: text(20).optional(),
   reason: text(2_000).optional(),
+  /** The answer to a question that has several. */
+  choice: text(200).optional(),
   /** Who decides. Neither a workflow nor an agent may. */
   by: name,
 });

@@ -19,7 +19,8 @@ export const effectState = z.enum([
 ]);
 export type EffectState = z.infer<typeof effectState>;
 
-export const effectKind = z.enum(["command"]);
+/** `ask`: a question that a person answers; its result is the choice. */
+export const effectKind = z.enum(["command", "ask"]);
 export type EffectKind = z.infer<typeof effectKind>;
 
 /** Kinds that a policy may speak of, also before they are there. */
@@ -84,7 +85,7 @@ export const effectPage = z.object({ effects: z.array(effect), next: z.string().
 
 /** What a workflow would do; nothing of it has happened. */
 export const proposedEffect = z.object({
-  kind: z.enum(["command", "publish", "state"]),
+  kind: z.enum(["command", "ask", "publish", "state"]),
   summary: z.string(),
   target: z.string(),
   payload: json,

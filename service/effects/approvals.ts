@@ -14,6 +14,8 @@ export interface Decision {
   sha256?: string | undefined;
   code?: string | undefined;
   reason?: string | undefined;
+  /** For a question: the answer. */
+  choice?: string | undefined;
   by: string;
 }
 
@@ -68,10 +70,13 @@ export class Approvals {
       await steps.expire(row);
       throw await this.#decided(await requireEffect(store, row.id));
     }
+    const reason = given.reason ?? null;
     const changed =
-      given.decision === "approve"
-        ? await steps.approve(row, given.by, given.reason ?? null)
-        : await steps.deny(row, given.by, given.reason ?? null);
+      given.decision === "deny"
+        ? await steps.deny(row, given.by, reason)
+        : row.kind === "ask"
+          ? await steps.answer(row, given.by, reason, choiceOf(row, given.choice))
+          : await steps.approve(row, given.by, reason);
     if (!changed) throw await this.#decided(await requireEffect(store, row.id));
     return this.#describe(changed);
   }
@@ -128,7 +133,7 @@ export class Approvals {
       store.lastAllowed({ id, kind, target }),
       store.lastAllowed({ id, kind }),
     ]);
-    const before = last ?? sameTarget;
+    const before = kind === "ask" ? null : (last ?? sameTarget);
     return {
       code: approvalCode(row),
       effect: publicEffect(row),
@@ -163,6 +168,17 @@ export class Approvals {
   }
 }
 
+/** @throws SignalboxError `invalid_request` */
+function choiceOf({ payload }: EffectRow, choice: string | undefined): string {
+  const choices = (payload.choices as string[] | undefined) ?? [];
+  const chosen = choice ?? (choices.length === 1 ? choices[0] : undefined);
+  if (chosen !== undefined && choices.includes(chosen)) return chosen;
+  throw new SignalboxError("invalid_request", `the answer has to be one of: ${choices.join(", ")}`, {
+    hint: "Give it as choice, or --choice at the command line.",
+    details: { choices },
+  });
+}
+
 function assertSameBytes(row: EffectRow, { sha256, code }: Decision): void {
   if (sha256 === undefined && code === undefined)
     throw new SignalboxError("invalid_request", "say what is decided about: sha256 or code", {
@@ -187,15 +203,18 @@ interface Precedents {
 
 function risksOf(row: EffectRow, chain: Event[], { last, sameTarget, sameKind }: Precedents): string[] {
   const risks: string[] = [];
+  if (row.kind === "ask") return strangers(chain);
   if (!sameKind) risks.push(`First of its kind: no ${row.kind} was allowed before.`);
   else if (!sameTarget) risks.push(`New target: nothing was allowed for ${row.target} before.`);
   else if (!last) risks.push(`First ${row.action} for ${row.target}.`);
-  const stranger = chain.find((event) => outside.has(event.origin_kind));
-  if (stranger)
-    risks.push(
-      `Text from outside is in its chain: ${stranger.type} from ${stranger.source} (${stranger.origin_kind}).`,
-    );
+  risks.push(...strangers(chain));
   if (originOf(row.cause.source) === "model") risks.push("A model wrote it.");
   if (row.attempts > 0) risks.push("It was changed after it had been allowed, or is tried once more.");
   return risks;
+}
+
+function strangers(chain: Event[]): string[] {
+  const found = chain.find((event) => outside.has(event.origin_kind));
+  if (!found) return [];
+  return [`Text from outside is in its chain: ${found.type} from ${found.source} (${found.origin_kind}).`];
 }

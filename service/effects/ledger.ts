@@ -17,10 +17,14 @@ import { EffectSteps, publicEffect, requireEffect, type Target } from "./steps.t
 /** What somebody wants done. */
 export interface Proposal {
   id?: string;
+  /** `command` when left out. */
+  kind?: Effect["kind"];
   /** The agent, with or without `@`. */
   target: string;
   action: string;
   payload: JsonObject;
+  /** One line that a person understands; made from the rest when left out. */
+  summary?: string;
   cause: Effect["cause"];
   /** The same key is the same effect, however often it is proposed. */
   idempotency_key: string;
@@ -120,8 +124,7 @@ function createDraft(
   describe: (target: string) => Target,
   { clock, events, expiresMs, judge: decide = (effect) => judge(effect) }: LedgerOptions,
 ): EffectDraft {
-  const kind = "command" as const;
-  const { action, payload, cause } = proposal;
+  const { kind = "command", action, payload, cause } = proposal;
   const target = agentName(proposal.target);
   const now = clock.nowMs();
   const policy = decide({ kind, target, action, payload, cause }, now);
@@ -134,7 +137,7 @@ function createDraft(
     action,
     payload,
     sha256: digest,
-    summary: describe(target).summary?.(action, payload) ?? `Send ${action} to ${target}`,
+    summary: proposal.summary ?? describe(target).summary?.(action, payload) ?? `Send ${action} to ${target}`,
     idempotency_key: proposal.idempotency_key,
     state: policy.decision === "allow" ? "approved" : policy.decision === "ask" ? "waiting" : "denied",
     cause,

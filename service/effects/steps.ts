@@ -111,6 +111,12 @@ export class EffectSteps {
     });
   }
 
+  /** A person's answer to a question, which is all there is to do; null when somebody was faster. */
+  answer(row: EffectRow, by: string, reason: string | null, choice: string): Promise<EffectRow | null> {
+    const audit = { kind: "approved", actor: by, detail: { reason, choice } };
+    return this.#end(row, undefined, "succeeded", null, choice, audit);
+  }
+
   /** A person's no; null when somebody was faster. */
   deny(row: EffectRow, by: string, reason: string | null): Promise<EffectRow | null> {
     const error = `denied by ${by}${reason === null ? "" : `: ${reason}`}`;

@@ -154,7 +154,7 @@ export interface EffectChange {
 /** A step of a handler that waits, so that running it again repeats nothing. */
 export interface JournalStep {
   ordinal: number;
-  kind: "publish" | "command" | "state" | "call" | "sleep";
+  kind: "publish" | "command" | "state" | "call" | "ask" | "sleep";
   now_ms: number;
   end?: { ok: true; value: Json } | { ok: false; message: string };
 }

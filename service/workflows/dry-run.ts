@@ -4,6 +4,7 @@ import type { Event } from "../contract/events.ts";
 import type { Handler, LogLine, SourceError, Tested } from "../contract/workflows.ts";
 import type { LuaHost, Operation, RunOutcome, ScratchHost, WorkflowSource } from "./lua/host.ts";
 import { toLuaEvent } from "./lua-event.ts";
+import { answerTo, resultOf } from "./run-commit.ts";
 
 type TestedRun = Tested["runs"][number];
 
@@ -60,7 +61,7 @@ async function runHandler(
     else if (left.length > 0)
       outcome = await scratch.resume(run_id, { ok: true, value: left.shift() ?? null }, now_ms);
     else {
-      waiting_for = last?.kind === "call" ? `result of ${last.agent}.${last.command}` : "nothing";
+      waiting_for = waitOf(last);
       break;
     }
   }
@@ -72,6 +73,11 @@ async function runHandler(
     logs,
     effects: operations.flatMap((operation) => describe(operation, source.file)),
   };
+}
+
+function waitOf(last: Operation | undefined): string {
+  if (last?.kind === "ask") return answerTo(last.question.title);
+  return last?.kind === "call" ? resultOf(last.agent, last.command) : "nothing";
 }
 
 function endOf(outcome: RunOutcome, source: WorkflowSource): Pick<TestedRun, "status" | "output" | "error"> {
@@ -108,6 +114,11 @@ function describe(operation: Operation, file: string): TestedRun["effects"] {
           line,
         },
       ];
+    }
+    case "ask": {
+      const { title, choices } = operation.question;
+      const summary = `Ask a person: ${title} (${choices.join(", ")})`;
+      return [{ kind: "ask", summary, target: "person", payload: { ...operation.question }, line }];
     }
     case "sleep":
       return [];

@@ -173,12 +173,12 @@ function effectOf(
   row: RunRow,
   operation: Operation,
 ): EffectDraft[] {
-  if (operation.kind !== "command" && operation.kind !== "call") return [];
+  if (operation.kind !== "command" && operation.kind !== "call" && operation.kind !== "ask") return [];
   const draft = ledger.draft({
     id: operation.effect_id,
-    target: operation.agent,
-    action: operation.command,
-    payload: operation.payload,
+    ...(operation.kind === "ask"
+      ? askedOf(operation)
+      : { target: operation.agent, action: operation.command, payload: operation.payload }),
     cause: {
       event_id: row.event_id,
       run_id: row.run_id,
@@ -194,6 +194,13 @@ function effectOf(
   return [draft];
 }
 
+function askedOf({ question, timeout_ms }: Extract<Operation, { kind: "ask" }>) {
+  return {
+    ...{ kind: "ask" as const, target: "person", action: "answer", payload: { ...question } },
+    ...{ summary: question.title, expires_in_ms: timeout_ms },
+  };
+}
+
 function correlation(event: Event): string {
   return event.correlation_id ?? event.id;
 }
@@ -206,15 +213,22 @@ function waitOf(
     const wake_ms = now_ms + operation.delay_ms;
     return { wake_ms, waiting_for: `time: ${new Date(wake_ms).toISOString()}`, waiting_effect: null };
   }
-  if (operation?.kind === "call") return waitForEffect(operation.effect_id, operation);
+  if (operation?.kind === "call")
+    return waitForEffect(operation.effect_id, resultOf(operation.agent, operation.command));
+  if (operation?.kind === "ask")
+    return waitForEffect(operation.effect_id, answerTo(operation.question.title));
   throw new Error("a handler stopped without saying what it waits for");
 }
 
+/** What people read that a run waits for. */
+export const resultOf = (agent: string, command: string) => `result of ${agent}.${command}`;
+export const answerTo = (title: string) => `answer to: ${title}`;
+
 export function waitForEffect(
   effect_id: string,
-  { agent, command }: { agent: string; command: string },
+  waiting_for: string,
 ): Pick<RunRow, "wake_ms" | "waiting_for" | "waiting_effect"> {
-  return { wake_ms: null, waiting_for: `result of ${agent}.${command}`, waiting_effect: effect_id };
+  return { wake_ms: null, waiting_for, waiting_effect: effect_id };
 }
 
 /** The newest of many lines are left out, and long ones cut, since a row of the database is no log file. */

@@ -9,6 +9,7 @@ import type { JournalStep, RunRow, Store } from "../store/store.ts";
 import type { LuaHost, RunOutcome } from "./lua/host.ts";
 import { toLuaEvent } from "./lua-event.ts";
 import {
+  answerTo,
   cancellationOf,
   commitOf,
   effectIdOf,
@@ -16,6 +17,7 @@ import {
   newRun,
   type RunCause,
   type RunningWorkflow,
+  resultOf,
   resumedOf,
   trimLogs,
   waitForEffect,
@@ -103,7 +105,8 @@ export class Runner {
       throw new SignalboxError("conflict", `${row.run_id} is under way already`);
     const again: RunRow = { ...row, status: "queued", finished_ms: null, error: null };
     const last = row.journal.at(-1);
-    if (last?.kind !== "call" || last.end?.ok !== false) return this.#run(cause, again);
+    const isCall = last?.kind === "call" || last?.kind === "ask";
+    if (!isCall || last.end?.ok !== false) return this.#run(cause, again);
     return this.#retryCall(cause, again, last);
   }
 
@@ -220,7 +223,8 @@ export class Runner {
     const effect = await store.getEffect(effect_id);
     if (!effect) throw new SignalboxError("conflict", `the command that ${row.run_id} waited for is gone`);
     host.drop(row.run_id);
-    const wait = waitForEffect(effect_id, { agent: effect.target, command: effect.action });
+    const what = effect.kind === "ask" ? answerTo(effect.summary) : resultOf(effect.target, effect.action);
+    const wait = waitForEffect(effect_id, what);
     const run: RunRow = { ...row, status: "waiting", ...wait };
     if (["failed", "expired", "skipped", "unknown"].includes(effect.state))
       await ledger.steps.retry(effect_id);
@@ -258,7 +262,9 @@ export class Runner {
     // Nobody knows yet what became of an `unknown` one: a person settles that first.
     if (run_id === undefined || effect.state === "unknown") return;
     this.#waiting.delete(effect.id);
-    const message = `${effect.target}.${effect.action} ${effect.state}: ${effect.error ?? "no reason given"}`;
+    const reason = effect.error ?? "no reason given";
+    const message =
+      effect.kind === "ask" ? reason : `${effect.target}.${effect.action} ${effect.state}: ${reason}`;
     this.#goOn(
       run_id,
       effect.state === "succeeded" ? { ok: true, value: effect.result } : { ok: false, message },

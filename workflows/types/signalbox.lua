@@ -105,6 +105,11 @@ function signalbox.command(agent, command, payload) end
 ---@return any result What the agent answered
 function signalbox.call(agent, command, payload) end
 
+--- Asks a person and waits for the answer, also for days. Raises an error with the reason when they refuse, and when nobody answers in time.
+---@param question { title: string, body?: string, choices?: string[], timeout?: number } `choices` is `{ "yes" }` when left out, `timeout` in seconds a week
+---@return string choice One of `choices`
+function signalbox.ask(question) end
+
 --- Waits. Other events are handled meanwhile, and a restart of the service does not end the wait.
 ---@param seconds number How long
 function signalbox.after(seconds) end

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { Approval } from "../../contract/approvals.ts";
 import { printApproval } from "../approval-view.ts";
 import type { Context } from "../context.ts";
 import { given } from "../given.ts";
@@ -12,6 +13,7 @@ interface ApproveOptions {
   code?: string;
   sha256?: string;
   reason?: string;
+  choice?: string;
 }
 
 export function register(program: Command, context: Context): void {
@@ -39,6 +41,7 @@ export function register(program: Command, context: Context): void {
     .option("-y, --yes", "do not ask; needs --code or --sha256")
     .option("--code <code>", "what is approved, as it was shown")
     .option("--sha256 <hash>", "the same, by its hash")
+    .option("--choice <answer>", "the answer to a question")
     .option("--reason <text>", "for the audit trail")
     .action((id: string, options: ApproveOptions) => approve(context, id, options));
   approvals
@@ -84,9 +87,11 @@ async function approve(context: Context, id: string, options: ApproveOptions): P
   const client = await context.client();
   const shown = await client.getApproval({ approval: id });
   if (!out.isJson()) printApproval(out, shown);
-  if (!yes) await confirmed(context);
+  const open = options.choice === undefined ? choicesOf(shown) : [];
+  const typed = yes ? undefined : await confirmed(context, open);
+  const choice = options.choice ?? typed;
   // What was shown is what is approved: bytes that change meanwhile are refused.
-  const what = { sha256: sha256 ?? shown.effect.sha256, ...given({ code, reason }) };
+  const what = { sha256: sha256 ?? shown.effect.sha256, ...given({ code, reason, choice }) };
   const reply = await client.decideApproval({
     approval: shown.effect.id,
     decision: "approve",
@@ -122,7 +127,12 @@ async function watch({ client, out, io }: Context): Promise<void> {
   }
 }
 
-async function confirmed({ io, out }: Context): Promise<void> {
+function choicesOf({ effect }: Approval): string[] {
+  return effect.kind === "ask" ? ((effect.payload.choices as string[] | undefined) ?? []) : [];
+}
+
+/** The person's yes; where there are several answers, the one that they type. */
+async function confirmed({ io, out }: Context, choices: string[]): Promise<string | undefined> {
   if (io.stdin.isTTY !== true || io.stderr.isTTY !== true)
     throw new UsageError(
       "Nobody is here to ask.",
@@ -130,8 +140,12 @@ async function confirmed({ io, out }: Context): Promise<void> {
     );
   const { createInterface } = await import("node:readline/promises");
   const prompt = createInterface({ input: io.stdin });
-  out.rawError("Approve exactly this? [y/N] ");
+  const isQuestion = choices.length > 1;
+  out.rawError(isQuestion ? `Answer (${choices.join(", ")}): ` : "Approve exactly this? [y/N] ");
   const answer = await prompt.question("");
   prompt.close();
+  if (isQuestion && choices.includes(answer.trim())) return answer.trim();
+  if (isQuestion) throw new UsageError("Nothing was decided.", `Answer one of: ${choices.join(", ")}`);
   if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError("Nothing was decided.", "Answer y to approve.");
+  return undefined;
 }

@@ -19,6 +19,10 @@ export const parameterTypes = {
   json: { expected: "a value that JSON can hold", editor: "any" },
   table: { expected: "a table", editor: "table" },
   no_options: { expected: "a table without fields (there are no options yet)", editor: "table" },
+  question: {
+    expected: "a table with title, and perhaps body, choices and timeout",
+    editor: "{ title: string, body?: string, choices?: string[], timeout?: number }",
+  },
   publish_options: {
     expected: "a table with topic or body",
     editor: "{ topic?: string, body?: string }",
@@ -121,6 +125,17 @@ export const apiFunctions = {
     doc: "Sends a command to an agent and waits for its result, also for days. Raises an error with the effect's message when it fails.",
     params: [agent, command, payload],
     returns: { type: "any result", doc: "What the agent answered" },
+  },
+  "signalbox.ask": {
+    doc: "Asks a person and waits for the answer, also for days. Raises an error with the reason when they refuse, and when nobody answers in time.",
+    params: [
+      {
+        name: "question",
+        type: "question",
+        doc: '`choices` is `{ "yes" }` when left out, `timeout` in seconds a week',
+      },
+    ],
+    returns: { type: "string choice", doc: "One of `choices`" },
   },
   "signalbox.after": {
     doc: "Waits. Other events are handled meanwhile, and a restart of the service does not end the wait.",

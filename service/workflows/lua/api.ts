@@ -161,6 +161,14 @@ function operations(context: ApiContext) {
   } satisfies Partial<Record<ApiName, Implementation>>;
 }
 
+interface Question {
+  title: string;
+  body: string;
+  choices: string[];
+  /** Seconds. */
+  timeout: number;
+}
+
 function effectId(activity: Activity): string {
   return idFromKey("eff", activity.request.now_ms, activity.nextEffectKey);
 }
@@ -186,6 +194,14 @@ function waits(context: ApiContext) {
       const activity = waiting(L, "signalbox.call");
       const effect_id = effectId(activity);
       const entry = record(L, context, activity, { kind: "call", effect_id, ...addressee(args) });
+      return wait(L, activity, entry, pushResult);
+    },
+    "signalbox.ask": (L, args) => {
+      const activity = waiting(L, "signalbox.ask");
+      const effect_id = effectId(activity);
+      const { timeout, ...question } = args.question as Question;
+      const timeout_ms = Math.round(timeout * 1_000);
+      const entry = record(L, context, activity, { kind: "ask", effect_id, question, timeout_ms });
       return wait(L, activity, entry, pushResult);
     },
     "signalbox.after": (L, args) => {

@@ -8,7 +8,24 @@ import { type LuaState, lua, raise, toDisplayText, toText, typeName } from "./vm
 export type Arguments = { [name: string]: unknown };
 
 const publishOptions = z.strictObject({ topic: name.optional(), body: text(limits.eventBytes).optional() });
+const question = z.strictObject({
+  title: text(500).min(1),
+  body: text(50_000).default(""),
+  choices: z
+    .array(text(200).min(1))
+    .min(1)
+    .max(20)
+    .refine((choices) => new Set(choices).size === choices.length, "choices must differ")
+    .default(["yes"]),
+  timeout: z
+    .number()
+    .min(1)
+    .max(366 * 24 * 3_600)
+    .default(7 * 24 * 3_600),
+});
 const level = z.enum(["debug", "info", "warn", "error"]);
+/** Tables with several fields: the complaint says which one is wrong. */
+const explained: ReadonlySet<ParameterType> = new Set(["publish_options", "question"]);
 const MAX_MESSAGE_CHARS = 8_000;
 const MAX_SECONDS = 366 * 24 * 3_600;
 
@@ -29,6 +46,7 @@ const readers: { [Type in ParameterType]: (L: LuaState, index: number, parameter
   delay: secondsFrom(0),
   message: (L, index) => readMessage(L, index),
   no_options: (L, index, parameter) => z.strictObject({}).parse(readObject(L, index, parameter)),
+  question: (L, index, parameter) => question.parse(readObject(L, index, parameter)),
   publish_options: (L, index, parameter) => publishOptions.parse(readObject(L, index, parameter)),
 };
 
@@ -56,7 +74,7 @@ function complaint(L: LuaState, index: number, parameter: Parameter, error: unkn
   if (error instanceof ValueError) return error.message;
   const expected = `${parameter.name} must be ${parameterTypes[parameter.type].expected}`;
   if (lua.lua_type(L, index) <= lua.LUA_TNIL) return `${expected}; nothing was given`;
-  if (error instanceof z.ZodError && parameter.type === "publish_options") {
+  if (error instanceof z.ZodError && explained.has(parameter.type)) {
     return `${expected}: ${error.issues.map((issue) => issue.message).join(", ")}`;
   }
   return `${expected}, not ${given(L, index)}`;

@@ -50,16 +50,25 @@ export type Operation =
       command: string;
       payload: JsonObject;
     }
+  /** `signalbox.ask`: a question whose answer is waited for. */
+  | {
+      ordinal: number;
+      line: number | null;
+      kind: "ask";
+      effect_id: string;
+      question: { title: string; body: string; choices: string[] };
+      timeout_ms: number;
+    }
   /** `signalbox.after(seconds)`: goes on at that time. */
   | { ordinal: number; line: number | null; kind: "sleep"; delay_ms: number };
 
-/** What an operation of an earlier attempt came to. A `call` or `sleep` without an end is still being waited for. */
+/** What an operation of an earlier attempt came to. A `call`, `ask` or `sleep` without an end is still being waited for. */
 export interface JournalEntry {
   ordinal: number;
   kind: Operation["kind"];
   /** `signalbox.now_ms()` after this operation. */
   now_ms: number;
-  /** End of a call or sleep. */
+  /** End of a call, ask or sleep. */
   end?: { ok: true; value: Json } | { ok: false; message: string };
 }
 
