@@ -230,9 +230,9 @@ module.exports = {
     },
     {
       name: "product-without-tests",
-      comment: "Tests, test/harness and fake.ts stay out of the product; scripts/demo.ts may use them.",
+      comment: "Tests, test/harness and fake.ts stay out of the product; scripts/demo.ts and scripts/torture.ts may use them.",
       severity: "error",
-      from: { path: OURS, pathNot: [...TESTS, "^scripts/demo(\\.ts$|/)"] },
+      from: { path: OURS, pathNot: [...TESTS, "^scripts/(demo|torture)(\\.ts$|/)"] },
       to: { path: TESTS },
     },
     packageOnlyIn(
@@ -258,7 +258,7 @@ module.exports = {
     packageOnlyIn(
       "octokit",
       "@octokit",
-      ["^service/connectors/github/", "^scripts/demo(\\.ts$|/)"],
+      ["^service/connectors/github/", "^scripts/(demo|torture)(\\.ts$|/)"],
       "Remote services are known by their connector; the demo sends recorded webhooks.",
     ),
     {
