@@ -156,6 +156,12 @@ describe("a connector that listens", () => {
 describe("a connector that does not listen", () => {
   it.each([
     ["is not configured", {}, false, "not configured"],
+    [
+      "lacks what its settings name",
+      { token: { env: "SIGNALBOX_TEST_UNSET" }, secret: { file: "/no/such/file" }, path: "/x" },
+      false,
+      "not configured: the service found no SIGNALBOX_TEST_UNSET and no /no/such/file when it started",
+    ],
     ["is switched off", { enabled: false }, true, "switched off"],
   ])("is off when it %s", async (_, config, isConfigured, message) => {
     const { state, supervisor } = await start(

@@ -1,4 +1,10 @@
-import type { Connector, ConnectorContext, ListenContext, SecretRef } from "../connectors/connector.ts";
+import {
+  type Connector,
+  type ConnectorContext,
+  type ListenContext,
+  type SecretRef,
+  secretRef,
+} from "../connectors/connector.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { NewEvent } from "../contract/events.ts";
 import type { ConnectorStatus } from "../contract/system.ts";
@@ -7,6 +13,7 @@ import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import { type Closeable, settlesWithin } from "../lib/scope.ts";
+import type { Secret } from "../lib/secret.ts";
 import type { EventDraft, Store } from "../store/store.ts";
 import { readSecret } from "./secrets.ts";
 
@@ -97,7 +104,7 @@ function connect(
   });
   if ((config as { enabled?: boolean } | undefined)?.enabled === false) return is(false, off("switched off"));
   try {
-    if (!connector.isConfigured(config, secret)) return is(false, off("not configured"));
+    if (!connector.isConfigured(config, secret)) return is(false, off(whyOff(config, secret)));
   } catch (error) {
     // Such as a secret that others can read: this connector's trouble, not that of the others.
     const message = messageOf(error);
@@ -106,6 +113,18 @@ function connect(
   }
   return is(true, { state: "ready", message: null, last_event_ms: null });
 }
+
+/** The usual reason is a secret that was set in another terminal than the one that started the service. */
+function whyOff(config: unknown, secret: (ref: SecretRef) => Secret | null): string {
+  const missing = Object.values(config ?? {}).flatMap((value: unknown) => {
+    const ref = secretRef.safeParse(value);
+    return ref.success && secret(ref.data) === null ? [placeOf(ref.data)] : [];
+  });
+  if (missing.length === 0) return "not configured";
+  return `not configured: the service found no ${missing.join(" and no ")} when it started`;
+}
+
+const placeOf = (ref: SecretRef) => ("env" in ref ? ref.env : ref.file);
 
 async function keepListening(
   connection: Connection,
