@@ -75,6 +75,19 @@ describe("starting the service on demand", () => {
     });
   });
 
+  it("leaves out what it logged before, unless there is nothing else", async () => {
+    const record = `console.error('{"level":30,"msg":"workflow loaded"}');`;
+    const failing = (text: string) => connect({ home, start: { entry: entry(text) }, env });
+    await expect(
+      failing(`${record} console.error("port taken"); ${record} process.exit(1);`),
+    ).rejects.toMatchObject({
+      message: "The service ended at once (exit code 1)\n  port taken",
+    });
+    await expect(failing(`${record} process.exit(1);`)).rejects.toMatchObject({
+      message: expect.stringContaining("workflow loaded"),
+    });
+  });
+
   it("does not start it where SIGNALBOX_NO_AUTOSTART or the caller says so", async () => {
     const start = { entry: entry(`throw new Error("started")`) };
     const refused = { code: "service_unreachable", message: expect.stringContaining("ENOENT") };

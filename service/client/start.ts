@@ -99,11 +99,10 @@ function notStarted(started: Started, cause: unknown): SignalboxError {
   });
 }
 
+/** Why it ended is said in plain text, among the records of what it did before; where it is not, these have to do. */
 function lastLines({ logFile, logStart }: Started): string[] {
-  const text = readFileSync(logFile).toString("utf8", logStart);
-  return stripVTControlCharacters(text)
-    .trimEnd()
-    .split("\n")
-    .slice(-8)
-    .filter((line) => line !== "");
+  const text = stripVTControlCharacters(readFileSync(logFile).toString("utf8", logStart));
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const plain = lines.filter((line) => !line.startsWith("{"));
+  return (plain.length > 0 ? plain : lines).slice(-8);
 }
