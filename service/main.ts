@@ -26,9 +26,16 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       background: { type: "boolean", default: false },
+      // Reads the settings, says what is wrong with them, and ends.
+      check: { type: "boolean", default: false },
       set: { type: "string", multiple: true, default: [] },
     },
   });
+  if (values.check) {
+    const { loadConfig } = await import("./config-load.ts");
+    loadConfig({ set: values.set });
+    return;
+  }
   const [{ loadConfig }, { startApp }, { openServiceLog }] = await Promise.all([
     import("./config-load.ts"),
     import("./app.ts"),

@@ -1,5 +1,8 @@
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname } from "node:path";
+import { serviceEntry } from "../client/discover.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Finding } from "../contract/system.ts";
 import type { Context } from "./context.ts";
@@ -8,7 +11,7 @@ import { styled } from "./text.ts";
 /** What can be seen from here, then what the service sees. Does not start it. */
 export async function doctor(context: Context): Promise<void> {
   const { out } = context;
-  const findings = [...localFindings(context), ...(await serviceFindings(context))];
+  const findings = [...localFindings(context), settingsFinding(context), ...(await serviceFindings(context))];
   if (findings.some((finding) => !finding.ok)) context.exit(1);
   out.result({ findings }, () => {
     for (const { check, ok, message, hint } of findings) {
@@ -24,7 +27,27 @@ function localFindings({ paths }: Context): Finding[] {
     { check: "node", ok: true, message: process.version, hint: null },
     ...[...new Set(folders)].map(folderFinding),
     tokenFinding(paths.tokenFile),
+    { check: "log", ok: true, message: paths.logFile, hint: null },
   ];
+}
+
+/** The service reads its settings when it starts, so that mistakes made since then show only here. */
+function settingsFinding({ io, paths }: Context): Finding {
+  const { status, stderr, error } = spawnSync(process.execPath, [serviceEntry(), "--check"], {
+    // As a start in the background: no workspace's file counts.
+    cwd: homedir(),
+    env: { ...io.env },
+    encoding: "utf8",
+  });
+  if (status === 0) {
+    const message = existsSync(paths.configFile)
+      ? `${paths.configFile} is sound`
+      : "all are the default ones";
+    return { check: "settings", ok: true, message, hint: null };
+  }
+  const lines = stderr.trim().split("\n");
+  const hint = lines.length > 1 ? (lines.pop() ?? null) : null;
+  return { check: "settings", ok: false, message: error?.message ?? lines.join("; "), hint };
 }
 
 function folderFinding(folder: string): Finding {
@@ -56,8 +79,12 @@ async function serviceFindings(context: Context): Promise<Finding[]> {
       const message = "does not run; it starts with the first command that needs it";
       return [{ check: "service", ok: true, message, hint: null }];
     }
+    const { pid, version } = await client.getInfo();
     const { findings } = await client.doctor();
-    return findings;
+    return [
+      { check: "service", ok: true, message: `${version} runs, process ${pid}`, hint: null },
+      ...findings,
+    ];
   } catch (error) {
     if (!SignalboxError.is(error)) throw error;
     return [{ check: "service", ok: false, message: error.message, hint: error.hint }];

@@ -151,7 +151,10 @@ describe("the command line and the service, as a user has them", () => {
       "log.max_mb": "flag",
       "workflows.hot_reload": "env SEKIA_WORKFLOWS_HOT_RELOAD",
     });
-    expect(cli("doctor").stdout).toContain("SEKIA_WORKFLOWS_HOT_RELOAD");
+    const doctor = cli("doctor").stdout;
+    for (const part of ["SEKIA_WORKFLOWS_HOT_RELOAD", `settings: ${file} is sound`, " runs, process "]) {
+      expect(doctor).toContain(part);
+    }
     expect(cli("status").stderr).toContain("use SIGNALBOX_WORKFLOWS_HOT_RELOAD");
   });
 
@@ -170,6 +173,12 @@ describe("the command line and the service, as a user has them", () => {
     expect(stderr).toContain(
       `${join(home, "config.toml")}:2: log.levle is no setting; did you mean log.level?`,
     );
+    const doctor = cli("doctor");
+    expect(doctor.code).toBe(1);
+    expect(doctor.stdout).toMatch(
+      /bad {2}settings: .*:2: log\.levle is no setting; did you mean log\.level\?\n {6}\w/,
+    );
+    expect(doctor.stdout).toContain(`log: ${join(home, "service.log")}`);
     writeFileSync(join(home, "config.toml"), "");
   });
 
