@@ -85,6 +85,7 @@ describe("completion", () => {
     expect(complete(["signalbox", "topics", "purge", "x", "--y"])).toBe("--yes");
     expect(complete(["signalbox", "topics", "purge", "--status", "d"])).toBe("dead");
     expect(complete(["signalbox", "workflow", "lo"])).toBe("logs");
+    expect(complete(["signalbox", "completion", "z"])).toBe("zsh");
   });
 
   it("is made for zsh and fish as well, and for nothing else", async () => {

@@ -4,6 +4,8 @@ interface Place {
   /** `topics purge`; empty for the start. */
   readonly path: string;
   readonly commands: readonly { name: string; description: string }[];
+  /** What its first argument may be, where that is one of a few words. */
+  readonly words: readonly string[];
   readonly options: readonly { flag: string; description: string; values: readonly string[] }[];
 }
 
@@ -23,8 +25,9 @@ function collect(command: Command, path: string): Place[] {
     description: one.description,
     values: one.argChoices ?? [],
   }));
+  const words = command.registeredArguments[0]?.argChoices ?? [];
   const below = command.commands.flatMap((one) => collect(one, `${path} ${one.name()}`.trim()));
-  return [{ path, commands, options }, ...below];
+  return [{ path, commands, words, options }, ...below];
 }
 
 function bashScript(name: string, places: readonly Place[]): string {
@@ -33,6 +36,7 @@ function bashScript(name: string, places: readonly Place[]): string {
   const words = places.map((place) => {
     const all = [
       ...place.commands.map((one) => one.name),
+      ...place.words,
       ...place.options.map((one) => one.flag),
       "--json",
       "--help",
@@ -68,7 +72,7 @@ complete -o filenames -F ${fn} ${name}
 
 function fish(name: string, places: readonly Place[]): string {
   const lines = [`# Completes ${name}; made by: ${name} completion`];
-  for (const { path, commands, options } of places) {
+  for (const { path, commands, words: choices, options } of places) {
     const words = path === "" ? [] : path.split(" ");
     const others = commands.map((one) => one.name).join(" ");
     const seen = words.map((word) => `__fish_seen_subcommand_from ${word}`);
@@ -79,6 +83,8 @@ function fish(name: string, places: readonly Place[]): string {
         `complete -c ${name} -f -n ${quote(atCommand.join("; and "))} -a ${one.name} -d ${quote(one.description)}`,
       );
     }
+    for (const word of choices)
+      lines.push(`complete -c ${name} -f -n ${quote(seen.join("; and "))} -a ${word}`);
     const condition = seen.length === 0 ? "" : ` -n ${quote(seen.join("; and "))}`;
     for (const one of options) {
       const values = one.values.length === 0 ? "" : ` -xa ${quote(one.values.join(" "))}`;

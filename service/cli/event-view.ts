@@ -1,7 +1,7 @@
 import type { Event, ListedEvent } from "../contract/events.ts";
 import type { Output } from "./output.ts";
 import { printTable } from "./table.ts";
-import { type Part, type Style, showTime, styled } from "./text.ts";
+import { count, type Part, type Style, showMoment, showTime, styled } from "./text.ts";
 
 const statusStyle: Readonly<Record<string, Style>> = {
   pending: "yellow",
@@ -54,14 +54,17 @@ export function printEvent(out: Output, event: Event): void {
     ["source", `${event.source} (${event.origin_kind})`],
     ["subject", event.subject],
     ["topic", event.topic],
-    ["time", new Date(event.time_ms).toISOString()],
+    ["time", showMoment(event.time_ms)],
     ["correlation", event.correlation_id],
     ["conversation", event.conversation_key],
     ["user", event.user_key],
     ["scope", event.scope],
     ["external id", event.external_id],
     ["caused by", event.parent_id],
-    ["parked", event.parked ? styled("red", `chain of ${event.depth} events`) : null],
+    [
+      "parked",
+      event.parked ? styled("red", `the last of a chain of ${count(event.depth + 1, "event")}`) : null,
+    ],
     ["meta", shortJson(event.meta)],
     ["payload", shortJson(event.payload)],
   ]);

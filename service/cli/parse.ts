@@ -17,16 +17,23 @@ export function duration(text: string): number {
 /** A moment: a date and time in this machine's zone, or how long ago it was. */
 export function moment(text: string): number {
   const ago = parseDuration(text);
-  if (ago !== null) return Date.now() - ago;
-  return dateTime(text);
+  const ms = ago === null ? readDateTime(text) : Date.now() - ago;
+  if (ms === null)
+    throw new InvalidArgument("Write how long ago, such as 2h, or when, such as 2026-12-01T09:00.");
+  return ms;
 }
 
 export function dateTime(text: string): number {
+  const ms = readDateTime(text);
+  if (ms === null) throw new InvalidArgument("Write a date and time such as 2026-12-01T09:00.");
+  return ms;
+}
+
+function readDateTime(text: string): number | null {
   // A date alone would be read as midnight in UTC, which is not what a person here means.
   const local = /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text.replace(" ", "T");
   const ms = Date.parse(local);
-  if (Number.isNaN(ms)) throw new InvalidArgument("Write a date and time such as 2026-12-01T09:00.");
-  return ms;
+  return Number.isNaN(ms) ? null : ms;
 }
 
 export function wholeNumber(text: string): number {

@@ -135,7 +135,7 @@ describe("push", () => {
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
       pushed: 1,
-      failed: [{ line: 2 }, { line: 4 }, { line: 3, code: "invalid_request", message: "no" }],
+      failed: [{ line: 2 }, { line: 3, code: "invalid_request", message: "no" }, { line: 4 }],
     });
   });
 

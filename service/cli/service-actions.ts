@@ -30,6 +30,11 @@ async function startInBackground(context: Context, args: readonly string[]): Pro
     out.line(
       `The service ${before === null ? "runs" : "was running already"} (process ${info.pid}, ${info.socket})`,
     );
+    if (before !== null) {
+      out.remark(
+        "It keeps the settings and the environment of its start; for others stop it first: signalbox down",
+      );
+    }
   });
 }
 

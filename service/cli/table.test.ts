@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { cut, fitTable } from "./table.ts";
-import { count, neutralise, showAge, showTime, textOf, toJson } from "./text.ts";
+import { cut, fitTable, withoutEmptyColumns } from "./table.ts";
+import { count, neutralise, showAge, showMoment, showTime, textOf, toJson } from "./text.ts";
 import { graphemes, widthOf } from "./width.ts";
 
 const lines = (rows: ReturnType<typeof fitTable>) => rows.map((row) => row.map(textOf).join("").trimEnd());
@@ -31,6 +31,17 @@ describe("tables", () => {
       "22  a rather long …  b",
     ]);
     expect(lines(fitTable(table, 5)).map((line) => line.length)).toEqual([18, 22, 15]);
+  });
+
+  it("leave out columns that say nothing on a terminal, and only there", () => {
+    const sparse = { head: ["ID", "TOPIC", "BODY"], rows: [["1", "", "x"]], flexible: [1, 2], empty: "" };
+    expect(withoutEmptyColumns(sparse, 80)).toEqual({
+      head: ["ID", "BODY"],
+      rows: [["1", "x"]],
+      flexible: [1],
+      empty: "",
+    });
+    expect(withoutEmptyColumns(sparse, Number.POSITIVE_INFINITY)).toBe(sparse);
   });
 
   it("keep one row on one line", () => {
@@ -66,6 +77,12 @@ describe("text", () => {
     expect(JSON.parse(toJson(value))).toEqual(value);
   });
 
+  it("moments say where their clock stands", () => {
+    const ms = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
+    expect(Date.parse(showMoment(ms))).toBe(ms);
+    expect(showMoment(ms)).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:05\.006(Z|[+-]\d\d:\d\d)$/);
+  });
+
   it("times of today are short", () => {
     const now = new Date(2026, 0, 2, 12).getTime();
     expect(showTime(new Date(2026, 0, 2, 3, 4, 5).getTime(), now)).toBe("03:04:05");
@@ -75,7 +92,7 @@ describe("text", () => {
       showAge(now + 7_200_000, now),
       showAge(now, now),
       showAge(null),
-    ]).toEqual(["1 min 30 s ago", "in 2 h", "now", "–"]);
+    ]).toEqual(["1 min ago", "in 2 h", "now", "–"]);
     expect([count(1, "event"), count(2, "event")]).toEqual(["1 event", "2 events"]);
   });
 });

@@ -16,7 +16,22 @@ const LEAST = 8;
 
 export function printTable(out: Output, table: Table): void {
   if (table.rows.length === 0) out.remark(table.empty);
-  else out.rows(fitTable(table, out.width()));
+  else out.rows(fitTable(withoutEmptyColumns(table, out.width()), out.width()));
+}
+
+/** A terminal has no room for columns that say nothing; a program that reads a pipe counts on every column. */
+export function withoutEmptyColumns(table: Table, width: number): Table {
+  if (width === Number.POSITIVE_INFINITY) return table;
+  const kept = table.head.flatMap((_, column) =>
+    table.rows.some((row) => textOf(row[column] ?? "") !== "") ? [column] : [],
+  );
+  const flexible = table.flexible ?? [table.head.length - 1];
+  return {
+    ...table,
+    head: kept.map((column) => table.head[column] ?? ""),
+    rows: table.rows.map((row) => kept.map((column) => row[column] ?? "")),
+    flexible: flexible.map((column) => kept.indexOf(column)).filter((column) => column >= 0),
+  };
 }
 
 /** Rows of padded cells, the head first, cut so that each row is at most `width` columns wide where that can be. */

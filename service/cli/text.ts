@@ -44,12 +44,24 @@ export function showTime(ms: number | null, nowMs = Date.now()): string {
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${clock}`;
 }
 
-/** `3 min ago`, `in 2 h`, `–`. */
+/** A moment in full: ISO 8601 in this machine's zone, with its distance from UTC. */
+export function showMoment(ms: number): string {
+  const aheadMin = -new Date(ms).getTimezoneOffset();
+  if (aheadMin === 0) return new Date(ms).toISOString();
+  const two = (value: number) => String(value).padStart(2, "0");
+  const distance = `${two(Math.floor(Math.abs(aheadMin) / 60))}:${two(Math.abs(aheadMin) % 60)}`;
+  const local = new Date(ms + aheadMin * 60_000).toISOString().slice(0, -1);
+  return `${local}${aheadMin < 0 ? "-" : "+"}${distance}`;
+}
+
+/** `3 min ago`, `in 2 h 5 min`, `–`. What is past needs no more than its largest unit. */
 export function showAge(ms: number | null, nowMs = Date.now()): string {
   if (ms === null) return "–";
   const age = nowMs - ms;
   if (Math.abs(age) < 1_000) return "now";
-  return age > 0 ? `${showDuration(age)} ago` : `in ${showDuration(-age)}`;
+  if (age < 0) return `in ${showDuration(-age)}`;
+  const [amount, unit] = showDuration(age).split(" ");
+  return `${amount} ${unit} ago`;
 }
 
 /** `1 event`, `3 events`, `2 entries`. */

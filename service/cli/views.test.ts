@@ -155,8 +155,12 @@ describe("agents and effects", () => {
       "--expires-in",
       "1h",
     ];
-    const send = await run({ sendCommand: sampleEffect({ state: "approved" }) }, args);
-    expect(send.calls[0]?.[1]).toEqual({
+    const send = await run(
+      { listAgents: { agents: [agent] }, sendCommand: sampleEffect({ state: "approved" }) },
+      args,
+    );
+    expect([send.code, send.stderr]).toEqual([0, ""]);
+    expect(send.calls[1]?.[1]).toEqual({
       agent: "github-agent",
       command: "add_label",
       payload: { label: "bug" },
@@ -238,8 +242,9 @@ describe("workflows", () => {
         },
       ],
     } as const;
-    const { code, stdout, calls } = await run(
+    const { code, stdout, stderr, calls } = await run(
       {
+        listAgents: { agents: [] },
         testWorkflow: {
           event: tested.event,
           runs: [{ ...tested.runs[0], logs: [], effects: [...tested.runs[0].effects] }],
@@ -256,8 +261,12 @@ describe("workflows", () => {
     });
     expect(code).toBe(0);
     expect(stdout).toContain('would Add label "bug"  (w.lua:4)');
+    expect(stderr).toBe("No agent github-agent has registered here; a command to it waits for one.\n");
     await runCli(["workflow", "test", "labeller", "--event", "evt_9"], { home });
-    expect(service.calls.at(-1)?.input).toMatchObject({ workflow: "labeller", event_id: "evt_9" });
+    expect(service.calls.findLast(({ route }) => route === "testWorkflow")?.input).toMatchObject({
+      workflow: "labeller",
+      event_id: "evt_9",
+    });
     const missing = await runCli(["workflow", "test", "w.lua", "--event", "nope.json"], { home });
     expect([missing.code, missing.stderr]).toEqual([
       2,

@@ -4,7 +4,8 @@ import type { Client } from "../client/call.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Output as Reply } from "../contract/routes.ts";
-import type { Run } from "../contract/workflows.ts";
+import type { Run, Tested } from "../contract/workflows.ts";
+import { doubtOf } from "./agent-doubt.ts";
 import { printAnswer, toAnswer, waitForRun } from "./commands/ask.ts";
 import type { Context } from "./context.ts";
 import { given } from "./given.ts";
@@ -91,6 +92,16 @@ export async function test(context: Context, file: string, options: TestOptions)
   });
   if (tested.runs.some((run) => run.status === "failed")) context.exit(1);
   out.result(tested, () => printTested(out, tested));
+  if (!out.isJson()) await doubtTargets(context, tested);
+}
+
+/** A command to a mistyped agent is no error, it waits for that agent; so a dry run is the time to ask. */
+async function doubtTargets({ client, out }: Context, { runs }: Tested): Promise<void> {
+  const commands = runs.flatMap(({ effects }) => effects).filter(({ kind }) => kind === "command");
+  if (commands.length === 0) return;
+  const { agents } = await (await client()).listAgents();
+  const doubts = commands.map(({ target }) => doubtOf(agents, target));
+  for (const doubt of new Set(doubts)) if (doubt !== null) out.remark(styled("yellow", doubt));
 }
 
 async function givenEvent(
@@ -104,7 +115,18 @@ async function givenEvent(
       "Give a recorded event's id, or a file with an event as JSON.",
     );
   }
-  return isFile ? { event: jsonObject(await readInput(io, event)) } : { event_id: event };
+  return isFile ? { event: readEvent(event, await readInput(io, event)) } : { event_id: event };
+}
+
+function readEvent(file: string, text: string): JsonObject {
+  try {
+    return jsonObject(text);
+  } catch (error) {
+    throw new UsageError(
+      `${file} holds no event. ${(error as Error).message}`,
+      'Write an event as the API takes it, such as {"topic":"inbox","body":"hello"}.',
+    );
+  }
 }
 
 export async function run(context: Context, name: string, options: RunOptions): Promise<void> {

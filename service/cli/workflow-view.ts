@@ -94,10 +94,11 @@ export async function printRuns({ client, out }: Context, options: RunsOptions):
   });
 }
 
+/** @returns the run, as it was shown */
 export async function showRun(
   { client, out }: Context,
   fetchRun: (client: Client) => Promise<Run>,
-): Promise<void> {
+): Promise<Run> {
   const run = await fetchRun(await client());
   out.result(run, () => {
     out.fields([
@@ -115,6 +116,7 @@ export async function showRun(
     if (run.error !== null) printProblem(out, run.error);
     for (const line of run.logs) printLog(out, line);
   });
+  return run;
 }
 
 export async function printLogs(
@@ -130,6 +132,9 @@ export async function printLogs(
   });
   if (!options.follow) {
     out.result({ lines }, () => {
+      if (lines.length === 0) {
+        out.remark(`No log lines. Failed runs: signalbox workflow runs ${name} --status failed`);
+      }
       for (const line of lines) printLog(out, line);
     });
     return;

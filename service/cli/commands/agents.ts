@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Agent } from "../../contract/agents.ts";
 import type { JsonObject } from "../../contract/common.ts";
+import { doubtOf } from "../agent-doubt.ts";
 import type { Context } from "../context.ts";
 import { statusPart } from "../event-view.ts";
 import { given } from "../given.ts";
@@ -44,9 +45,13 @@ export function register(program: Command, context: Context): void {
         const { payload, key, expiresIn } = options;
         const client = await context.client();
         const fields = given({ payload, idempotency_key: key, expires_in_ms: expiresIn });
+        const doubt = context.out.isJson()
+          ? null
+          : doubtOf((await client.listAgents()).agents, name, command);
         const effect = await client.sendCommand({ agent: name, command, source: "cli", ...fields });
         context.out.result(effect, () => {
           context.out.line(effect.id, "  ", statusPart(effect.state), `  ${effect.summary}`);
+          if (doubt !== null) context.out.remark(styled("yellow", doubt));
         });
       },
     );

@@ -63,6 +63,9 @@ async function ask(context: Context, text: string, options: AskOptions): Promise
   });
   const run = await waitForRun(client, pushed.run_id, options.wait ?? USUAL_WAIT_MS);
   printAnswer(context, toAnswer(pushed.event_id, run));
+  if (run.status === "skipped" && !context.out.isJson()) {
+    context.out.remark(`No workflow listens to ${options.type ?? "message.received"}.`);
+  }
 }
 
 /** Looks again, less and less often, until the run has ended or the time is over. */

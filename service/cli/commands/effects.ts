@@ -76,7 +76,7 @@ async function printList({ client, out }: Context, options: ListOptions): Promis
         statusPart(effect.state),
         effect.target,
         effect.cause.line ?? effect.cause.source,
-        effect.error ?? effect.summary,
+        effect.error === null ? effect.summary : `${effect.summary}: ${effect.error}`,
       ]),
       flexible: [3, 4, 5],
       empty: "No effects yet.",

@@ -1,17 +1,22 @@
 import type { Command } from "commander";
 import type { Client } from "../../client/call.ts";
 import type { Json, JsonObject } from "../../contract/common.ts";
+import { SignalboxError } from "../../contract/errors.ts";
 import type { Output as Reply } from "../../contract/routes.ts";
+import { backoffMs } from "../../lib/backoff.ts";
 import type { Context } from "../context.ts";
 import { printEvent, statusPart } from "../event-view.ts";
 import { given } from "../given.ts";
 import { readAll } from "../input.ts";
 import { duration, json, jsonObject, wholeNumber } from "../parse.ts";
-import { showAge, styled } from "../text.ts";
+import { showAge, showMoment, styled } from "../text.ts";
 import { UsageError } from "../usage.ts";
 
 /** The longest one request may wait; for more it is asked again. */
 const LONGEST_WAIT_MS = 600_000;
+/** Pauses between attempts to reach a service that went away. */
+const RETRY_BASE_MS = 100;
+const RETRY_MAX_MS = 5_000;
 
 interface PullOptions {
   claim?: boolean;
@@ -49,28 +54,53 @@ async function claim(context: Context, topic: string, options: PullOptions): Pro
   if (agent === undefined) throw new UsageError("Who claims?", "Give --agent @name, or set SIGNALBOX_AGENT.");
   const client = await context.client();
   const deadline = waitDeadline(options.wait);
-  let reply: Reply<"claimEvents">;
-  do {
-    reply = await client.claimEvents({
+  const reply = await claimBefore(deadline, context, (wait_ms) =>
+    client.claimEvents({
       topic,
       agent,
       limit: options.limit,
-      wait_ms: Math.max(0, Math.min(deadline - Date.now(), LONGEST_WAIT_MS)),
+      wait_ms,
       ...(options.lease === undefined ? {} : { lease_ms: options.lease }),
-    });
-  } while (reply.claimed.length === 0 && Date.now() < deadline);
+    }),
+  );
   out.result(reply, () => {
     if (reply.claimed.length === 0) out.remark(`Nothing is waiting in ${topic}.`);
     reply.claimed.forEach((one, index) => {
       if (index > 0) out.line("");
       if (one.prompt !== null) out.line(styled("cyan", one.prompt), "\n");
       printEvent(out, one.event);
-      out.line(
-        styled("dim", `\nattempt ${one.attempt}, yours until ${new Date(one.lease_until_ms).toISOString()}`),
-      );
+      out.line(styled("dim", `\nattempt ${one.attempt}, yours until ${showMoment(one.lease_until_ms)}`));
     });
   });
 }
+
+/**
+ * Claims until there is something or the time is over. A service that goes away meanwhile is waited for as well: an
+ * agent that waits outlives a restart. A claim whose answer got lost then comes again when its lease runs out.
+ */
+async function claimBefore(
+  deadline: number,
+  { out }: Context,
+  claimOnce: (waitMs: number) => Promise<Reply<"claimEvents">>,
+): Promise<Reply<"claimEvents">> {
+  for (let failures = 0; ; ) {
+    const remainingMs = Math.max(0, deadline - Date.now());
+    try {
+      const reply = await claimOnce(Math.min(remainingMs, LONGEST_WAIT_MS));
+      if (reply.claimed.length > 0 || Date.now() >= deadline) return reply;
+      failures = 0;
+    } catch (error) {
+      if (remainingMs === 0 || !isAway(error)) throw error;
+      failures += 1;
+      if (failures === 1) out.remark("The connection was lost; trying again.");
+      const pauseMs = Math.min(backoffMs(failures, RETRY_BASE_MS, RETRY_MAX_MS), remainingMs);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}
+
+const isAway = (error: unknown) =>
+  SignalboxError.is(error, "service_unreachable") || SignalboxError.is(error, "unavailable");
 
 async function peek(context: Context, topic: string, options: PullOptions): Promise<void> {
   const { out } = context;
@@ -199,12 +229,11 @@ function replying(command: Command, context: Context, holder: (options: SettleOp
 function printSettled({ out }: Context, settled: Reply<"extendClaim">): void {
   const { delivery } = settled;
   out.result(settled, () => {
-    const until = delivery.lease_until_ms ?? delivery.not_before_ms;
-    out.line(
-      settled.event_id,
-      " is ",
-      statusPart(delivery.status),
-      until === null ? "" : `, ${showAge(until)}`,
-    );
+    out.line(settled.event_id, " is ", statusPart(delivery.status), whenNext(delivery));
   });
+}
+
+function whenNext({ status, lease_until_ms, not_before_ms }: Reply<"extendClaim">["delivery"]): string {
+  if (lease_until_ms !== null) return `, yours until ${showMoment(lease_until_ms)}`;
+  return status === "pending" && not_before_ms !== null ? `, claimable ${showAge(not_before_ms)}` : "";
 }

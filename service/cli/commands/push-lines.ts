@@ -49,6 +49,7 @@ export async function sendLines(
   }
   await flush();
   out.progress("");
+  totals.failed.sort((a, b) => a.line - b.line);
   report(context, totals);
 }
 

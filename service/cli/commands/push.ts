@@ -127,6 +127,9 @@ async function toEvent(context: Context, topic: string | undefined, options: Pus
       "signalbox push TOPIC --body …, or --type for an event without a queue.",
     );
   }
+  if ([body, options.payload, options.meta, options.type, options.subject].every(isNothing)) {
+    throw new UsageError("There is nothing to record.", "Give --body or --payload, or pipe a text into it.");
+  }
   if (options.delay !== undefined && options.at !== undefined) {
     throw new UsageError("--delay and --at say the same thing twice.", "Give one of them.");
   }
@@ -153,6 +156,9 @@ async function toEvent(context: Context, topic: string | undefined, options: Pus
   });
 }
 
+/** An empty text that was asked for, `--body ""`, is something; an empty pipe is not. */
+const isNothing = (value: unknown) => value === undefined;
+
 /** makiso's `--source` was one of these words. */
 function originKind(source: string | undefined, agent: string | undefined): OriginKind {
   if (source === "agent" || source === "webhook" || source === "human" || source === "system") return source;
@@ -164,5 +170,5 @@ async function readBody({ io }: Context, options: PushOptions): Promise<string |
   if (options.body !== undefined) return options.body;
   const isGiven = options.payload !== undefined || options.meta !== undefined;
   // A pipe is read only where nothing else says what the event is, since one that nobody ends would hang here.
-  return !isGiven && io.hasPipedInput() ? await readAll(io) : undefined;
+  return !isGiven && io.hasPipedInput() ? (await readAll(io)) || undefined : undefined;
 }

@@ -24,17 +24,24 @@ export function register(program: Command, context: Context): void {
     .command("show")
     .description("show a run; with an event's id, how far all its runs are")
     .argument("<id>")
-    .action((run_id: string) => views.showRun(context, (client) => client.getRun({ run_id })));
+    .action(
+      async (run_id: string) => void (await views.showRun(context, (client) => client.getRun({ run_id }))),
+    );
   runs
     .command("retry")
     .description("run a failed run again")
     .argument("<id>")
-    .action((run_id: string) => views.showRun(context, (client) => client.retryRun({ run_id })));
+    .action(async (run_id: string) => {
+      const run = await views.showRun(context, (client) => client.retryRun({ run_id }));
+      if (run.status === "failed") context.exit(1);
+    });
   runs
     .command("cancel")
     .description("end a waiting run")
     .argument("<id>")
-    .action((run_id: string) => views.showRun(context, (client) => client.cancelRun({ run_id })));
+    .action(
+      async (run_id: string) => void (await views.showRun(context, (client) => client.cancelRun({ run_id }))),
+    );
 }
 
 function looking(workflow: Command, context: Context): void {
@@ -119,7 +126,11 @@ function changing(workflow: Command, context: Context): void {
   for (const verb of ["enable", "disable"] as const) {
     workflow
       .command(verb)
-      .description(verb === "enable" ? "let a workflow run, and clear its strikes" : "give it no more events")
+      .description(
+        verb === "enable"
+          ? "let a workflow run, and clear its strikes"
+          : "give it no more events; what comes meanwhile is not made up for",
+      )
       .argument("<name>")
       .action((name: string) => actions.toggle(context, verb, name));
   }
