@@ -28,6 +28,7 @@ const pages = [
   "docs/getting-started.md",
   "docs/events-and-topics.md",
   "docs/workflows.md",
+  "docs/schedules.md",
   "docs/github.md",
 ];
 
@@ -207,6 +208,10 @@ it("M19 M8 one agent hands work to another and gets its answer, as the page on t
 
 it("S21 S27 workflows react, remember, wait and are tried dry, as their page shows it", () => {
   followed("docs/workflows.md");
+});
+
+it("U11 schedules are made, missed, answered and looked at as their page shows it", () => {
+  followed("docs/schedules.md");
 });
 
 it("S31 S30 GitHub is connected as its page shows it", async () => {
