@@ -1,30 +1,34 @@
-import { existsSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { makeEvent, TOPICS } from "./events.ts";
-import type { BareStore } from "./store.ts";
-import { openStore } from "./store.ts";
+import { type BareStore, openStore } from "./store.ts";
 
 /** Of the oldest events of each size, so many are finished and a few fail. */
 const FINISHED = 4_000;
 const FAILED = 100;
 
-/** One database that grows: measured on its way, and shared by the lines that need a large one. */
-export interface FilledDatabase {
-  /** Folder of a service whose database holds that many events, at least. The service must be stopped. */
+/** Databases of several sizes, each grown from the one before, shared by the lines that need a large one. */
+export interface FilledDatabases {
+  /** A database of that many events, or a few more. Its service must be stopped. */
   reach(count: number): Promise<Filled>;
 }
 
 export interface Filled {
+  /** Folder of a service. */
   home: string;
   file: string;
   /** Of what had to be added: milliseconds an event, full text included. Null when nothing had to be. */
   fillMs: number | null;
 }
 
-export function createFilled(home: string, progress: (text: string) => void): FilledDatabase {
-  const file = join(home, "signalbox.db");
+export function createFilled(folder: string, progress: (text: string) => void): FilledDatabases {
   return {
     async reach(count) {
+      const home = join(folder, String(count));
+      const file = join(home, "signalbox.db");
+      mkdirSync(home, { recursive: true, mode: 0o700 });
+      const before = largestBelow(folder, count);
+      if (!existsSync(file) && before !== null) copyFileSync(before, file);
       const bare = await openStore(file);
       try {
         const { events } = bare.store.totals();
@@ -40,6 +44,14 @@ export function createFilled(home: string, progress: (text: string) => void): Fi
       }
     },
   };
+}
+
+/** The database to begin with. Closed stores leave one file behind. */
+function largestBelow(folder: string, count: number): string | null {
+  const sizes = readdirSync(folder)
+    .map(Number)
+    .filter((size) => size < count && existsSync(join(folder, String(size), "signalbox.db")));
+  return sizes.length === 0 ? null : join(folder, String(Math.max(...sizes)), "signalbox.db");
 }
 
 /** So that every state has events. */

@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import Database from "better-sqlite3";
 import type { Scope } from "../service/lib/scope.ts";
 import { makeEvent } from "./events.ts";
 import { sizeOfDatabase } from "./filled.ts";
@@ -19,7 +20,7 @@ export const idle: Line = {
     const skipped: string[] = [];
     const events = context.quick ? 10_000 : 1_000_000;
     const { home, file } = await context.filled.reach(events);
-    const bytes = sizeOfDatabase(file) / events;
+    const bytes = sizeOfDatabase(file) / countEvents(file);
     const nats = await present(skipped, () => context.peers.load("nats"));
     const rows = [
       ...(await starting(context, home, events, nats)),
@@ -29,6 +30,15 @@ export const idle: Line = {
     return { rows, skipped };
   },
 };
+
+function countEvents(file: string): number {
+  const db = new Database(file, { readonly: true });
+  try {
+    return Number(db.prepare("SELECT count(*) FROM events").pluck().get());
+  } finally {
+    db.close();
+  }
+}
 
 type Nats = { startNats(folder: string): Promise<NatsServer> } | null;
 

@@ -1,5 +1,5 @@
 import type { Scope } from "../service/lib/scope.ts";
-import type { FilledDatabase } from "./filled.ts";
+import type { FilledDatabases } from "./filled.ts";
 import type { Peers } from "./peer.ts";
 import type { Product } from "./product.ts";
 
@@ -65,7 +65,7 @@ export interface BenchContext {
   scaled(count: number): number;
   readonly product: Product;
   readonly peers: Peers;
-  readonly filled: FilledDatabase;
+  readonly filled: FilledDatabases;
   /** A new folder that goes when the run ends. */
   folder(name: string): string;
   /** Tells on standard error what goes on. */

@@ -33,7 +33,7 @@ const usage = `npm run bench -- [options]
   --rounds <n>     rounds of each comparison
   --scale <x>      work of a round, as a part of the full one
   --json <file>    write the results there as well
-  --filled <dir>   keep the large database there, and use it again
+  --filled <dir>   keep the large databases there, and use them again
   --no-peers       install and compare with nothing else`;
 
 const { values: flags } = parseArgs({
@@ -68,13 +68,16 @@ async function main(): Promise<void> {
   };
   const growth: GrowthPoint[] = [];
   try {
-    for (const line of chosen) await runLine(line, context, report, growth);
+    for (const line of chosen) {
+      await runLine(line, context, report, growth);
+      // Line by line, so that a failure loses nothing that took minutes.
+      if (flags.json !== undefined)
+        writeFileSync(flags.json, `${JSON.stringify({ ...report, growth }, null, 2)}\n`);
+    }
   } finally {
     rmSync(top, { recursive: true, force: true });
   }
   for (const reason of report.skipped) process.stdout.write(`not compared: ${reason}\n`);
-  if (flags.json !== undefined)
-    writeFileSync(flags.json, `${JSON.stringify({ ...report, growth }, null, 2)}\n`);
   if (chosen.length === lines.length && !context.quick) await publish(report, growth, context);
 }
 
@@ -115,7 +118,7 @@ function chooseLines(only: string | undefined): readonly Line[] {
 
 function createContext(top: string): BenchContext {
   const progress = (text: string) => process.stderr.write(`… ${text}\n`);
-  const scale = Number(flags.scale ?? (flags.quick ? 0.2 : 1));
+  const scale = Number(flags.scale ?? (flags.quick ? 0.12 : 1));
   let folders = 0;
   const folder = (name: string) => {
     const path = join(top, `${folders++}-${name}`);

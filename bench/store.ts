@@ -5,9 +5,12 @@ import { systemClock } from "../service/lib/clock.ts";
 import { silentLog } from "../service/lib/log.ts";
 import type { Closeable } from "../service/lib/scope.ts";
 import { openSqliteStore } from "../service/store/sqlite/index.ts";
+import { readMigrations } from "../service/store/sqlite/migrate.ts";
 import type { Store } from "../service/store/store.ts";
 
 const PAGE = 1_000;
+/** Read once: the sources may change while the bench runs, and the service beside it does not. */
+const migrations = readMigrations();
 
 /** The store by itself, in this process: what the service is built on. */
 export interface BareStore extends Closeable {
@@ -22,6 +25,7 @@ export async function openStore(file: string): Promise<BareStore> {
   const store = await openSqliteStore({
     file,
     durability: "normal",
+    migrations,
     maxPending: 20_000,
     clock: systemClock,
     log: silentLog,
