@@ -145,7 +145,10 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
   const policy = new PolicyFile({ file: paths.policyFile, parse: parseConfigText, log });
   const expiresMs = config.agents.command_expires_ms;
   const judge: Judge = (effect, now_ms) => policy.judge(effect, now_ms).policy;
-  const ledger = createEffectLedger({ store, clock, log, events, expiresMs, judge });
+  const ledger = createEffectLedger({
+    ...{ store, clock, log, events, expiresMs, judge },
+    budgets: () => policy.current().budgets,
+  });
   use(opening, "effects", ledger);
   opening.scope.use(await watchChains({ store, bus, events, maxDepth }));
   const engine = await openEngine(options, opening, { store, bus, clock, events, ledger });

@@ -27,12 +27,22 @@ export const policyRule = z.object({
   when: z.array(z.string()),
 });
 
+/** How many effects may go through unasked; further ones wait for a person. */
+export const policyBudget = z.object({
+  /** `policy.toml:20 labels`. */
+  budget: z.string(),
+  count: z.int(),
+  per: z.enum(["minute", "hour", "day"]),
+  when: z.array(z.string()),
+});
+
 export const policyReply = z.object({
   file: z.string(),
   /** Why the file as it is now does not count; the last good one does, or everything is asked about. */
   problem: z.string().nullable(),
   /** In the order they are tried: the first that matches decides. */
   rules: z.array(policyRule),
+  budgets: z.array(policyBudget),
 });
 
 export const checkPolicy = z.strictObject({
@@ -44,6 +54,7 @@ export const policyChecked = z.object({
   /** File, line and what is wrong. */
   problem: z.string().nullable(),
   rules: z.array(policyRule),
+  budgets: z.array(policyBudget),
 });
 
 /** Give one of the two. */

@@ -11,7 +11,7 @@ import { Wakeups } from "../lib/wakeups.ts";
 import type { EffectDraft, EffectRow, EventDraft, Store } from "../store/store.ts";
 import { approvalCode, effectDigest } from "./approval-code.ts";
 import { Approvals } from "./approvals.ts";
-import { type Judged, judge } from "./policy.ts";
+import { type Budget, budgetsOf, type Judged, judge } from "./policy.ts";
 import { EffectSteps, publicEffect, requireEffect, type Target } from "./steps.ts";
 
 /** What somebody wants done. */
@@ -71,6 +71,8 @@ interface LedgerOptions {
   expiresMs: number;
   /** What may happen without a person; the defaults when left out. */
   judge?: Judge;
+  /** How much of it; no limit when left out. */
+  budgets?: () => readonly Budget[];
 }
 
 const BEAT_LEASE_MS = 90_000;
@@ -122,7 +124,7 @@ function describeAgent(store: Store, target: string): Target {
 function createDraft(
   proposal: Proposal,
   describe: (target: string) => Target,
-  { clock, events, expiresMs, judge: decide = (effect) => judge(effect) }: LedgerOptions,
+  { clock, events, expiresMs, judge: decide = (effect) => judge(effect), budgets }: LedgerOptions,
 ): EffectDraft {
   const { kind = "command", action, payload, cause } = proposal;
   const target = agentName(proposal.target);
@@ -147,9 +149,46 @@ function createDraft(
     created_ms: now,
     expires_ms: now + (proposal.expires_in_ms ?? expiresMs),
   };
-  if (draft.state === "approved") return draft;
+  if (draft.state === "approved") return withBudgets(draft, budgets?.() ?? [], events);
   const code = draft.state === "waiting" ? approvalCode(draft) : undefined;
   return { ...draft, code, events: [heldEvent(events, draft)] };
+}
+
+/** One that a budget counts waits for a person once that is used up, and an event tells so. */
+function withBudgets(draft: EffectDraft, budgets: readonly Budget[], events: EventLog): EffectDraft {
+  const counting = budgetsOf(draft, budgets, draft.created_ms);
+  if (counting.length === 0) return draft;
+  return {
+    ...draft,
+    budgets: counting.map(({ budget, since_ms }) => {
+      const { label, count, per, like } = budget;
+      const rule = `${label}: ${count} per ${per} are used up`;
+      const held: EffectDraft = { ...draft, state: "waiting", policy: { decision: "ask", rule } };
+      const tripped = trippedEvent(events, held, { budget: label, count, per });
+      return {
+        ...{ count, since_ms, like },
+        held: {
+          policy: held.policy,
+          code: approvalCode(held),
+          events: [tripped, heldEvent(events, held)],
+        },
+      };
+    }),
+  };
+}
+
+function trippedEvent(events: EventLog, draft: EffectDraft, spent: JsonObject): EventDraft {
+  const { id, kind, target, action, cause, summary, policy } = draft;
+  return events.draft(
+    {
+      type: "signalbox.budget.tripped",
+      source: "signalbox",
+      body: `${summary}: waits for a person (${policy.rule})`,
+      payload: { ...spent, effect_id: id, kind, target, action, workflow: cause.workflow },
+      origin_kind: "system",
+    },
+    { id: cause.event_id, depth: draft.depth, correlation_id: draft.correlation_id },
+  );
 }
 
 /** Tells that a person is asked, or that the policy said no. */

@@ -1,11 +1,12 @@
 import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import * as z from "zod";
+import { agentName } from "../contract/agent-name.ts";
 import { effectKindName, policyDecision } from "../contract/effects.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import { type Act, act, origin } from "../contract/policy.ts";
 import type { Logger } from "../lib/log.ts";
-import { explain, type Judged, type Judgement, type Rule } from "./policy.ts";
+import { type Budget, explain, type Judged, type Judgement, type Rule } from "./policy.ts";
 
 /** TOML as it was read, with the line of every key. */
 export interface ParsedToml {
@@ -17,6 +18,7 @@ export type ParseToml = (file: string, text: string) => ParsedToml;
 
 export interface Policy {
   readonly rules: readonly Rule[];
+  readonly budgets: readonly Budget[];
 }
 
 const oneOrMore = <T extends z.ZodType>(schema: T) =>
@@ -37,7 +39,20 @@ const ruleSchema = z.strictObject({
   time_zone: z.string().refine(isTimeZone, "must be a time zone such as Europe/Berlin").optional(),
   expires: z.date("must be a date such as 2026-12-31 or 2026-12-31T18:00:00Z").optional(),
 });
-const policySchema = z.strictObject({ rule: z.array(ruleSchema).default([]) });
+const budgetSchema = z.strictObject({
+  name: z.string().min(1).max(200).optional(),
+  count: z.int().min(0),
+  per: z.enum(["minute", "hour", "day"]),
+  kind: oneOrMore(effectKindName).optional(),
+  target: globs.optional(),
+  action: globs.optional(),
+  workflow: globs.optional(),
+  source: globs.optional(),
+});
+const policySchema = z.strictObject({
+  rule: z.array(ruleSchema).default([]),
+  budget: z.array(budgetSchema).default([]),
+});
 
 const caseSchema = act.omit({ at_ms: true }).extend({
   name: z.string().min(1),
@@ -49,13 +64,19 @@ const casesSchema = z.strictObject({ case: z.array(caseSchema).min(1) });
 /** @throws SignalboxError `invalid_config`: file, line and what is wrong */
 export function parsePolicy(file: string, text: string, parse: ParseToml): Policy {
   const toml = parse(file, text);
-  const { rule: rules } = checked(policySchema, file, toml);
+  const { rule: rules, budget: budgets } = checked(policySchema, file, toml);
   return {
     rules: rules.map(({ name, time, time_zone, expires, ...rule }, index) => ({
       ...rule,
       label: `${basename(file)}:${toml.lineOf(["rule", index])} ${name ?? `rule ${index + 1}`}`,
       time: time === undefined ? undefined : { ...minutesOf(time), zone: time_zone },
       expires_ms: expires?.getTime(),
+    })),
+    budgets: budgets.map(({ name, count, per, target, ...like }, index) => ({
+      label: `${basename(file)}:${toml.lineOf(["budget", index])} ${name ?? `budget ${index + 1}`}`,
+      count,
+      per,
+      like: { ...like, target: target?.map(agentName) },
     })),
   };
 }
@@ -108,6 +129,7 @@ const askAlways = (problem: string): Policy => ({
   rules: [
     { label: `the policy file can't be used, so everything is asked about (${problem})`, decision: "ask" },
   ],
+  budgets: [],
 });
 
 /**
@@ -136,7 +158,7 @@ export class PolicyFile {
   current(): Policy {
     this.#look();
     if (this.#problem !== null && this.#good === null) return askAlways(this.#problem);
-    return this.#good ?? { rules: [] };
+    return this.#good ?? { rules: [], budgets: [] };
   }
 
   judge(effect: Judged, now_ms: number): Judgement {

@@ -2,6 +2,7 @@ import { agentName } from "../contract/agent-name.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";
 import type { Origin } from "../contract/policy.ts";
+import type { BudgetCheck } from "../store/store.ts";
 
 /** What a rule can see of an effect. */
 export interface Judged {
@@ -28,6 +29,17 @@ export interface Rule {
   time?: { from: number; to: number; zone: string | undefined } | undefined;
   expires_ms?: number | undefined;
 }
+
+/** How many effects like this may go through unasked. Lists that are left out reach everything. */
+export interface Budget {
+  /** `policy.toml:20 labels`. */
+  label: string;
+  count: number;
+  per: "minute" | "hour" | "day";
+  like: BudgetCheck["like"];
+}
+
+const perMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
 
 /** A question is answered by nobody but a person, and a shell command needs its approval each time. */
 const ALWAYS_ASKED: ReadonlySet<string> = new Set(["ask", "shell"]);
@@ -163,6 +175,19 @@ function isWithin({ from, to, zone }: NonNullable<Rule["time"]>, now_ms: number)
   return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
 }
 
+/** Budgets that count this effect, with the time from which on they count. */
+export function budgetsOf(effect: Judged, budgets: readonly Budget[], now_ms: number) {
+  const { kind, target, action, cause } = effect;
+  const is = { kind, target, action, workflow: cause.workflow ?? "", source: cause.source };
+  return budgets
+    .filter(({ like }) =>
+      Object.entries(like).every(
+        ([name, globs]) => !globs || globs.some((glob) => matchesGlob(glob, is[name as keyof typeof is])),
+      ),
+    )
+    .map((budget) => ({ budget, since_ms: now_ms - perMs[budget.per] + 1 }));
+}
+
 const clockTime = (minutes: number) =>
   `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 
@@ -186,4 +211,11 @@ export function describeRule(rule: Rule): { rule: string; decision: Rule["decisi
       ...(expires_ms === undefined ? [] : [`until ${new Date(expires_ms).toISOString()}`]),
     ],
   };
+}
+
+export function describeBudget({ label, count, per, like }: Budget) {
+  const when = Object.entries(like).flatMap(([name, globs]) =>
+    globs ? [`${name} ${globs.join(" or ")}`] : [],
+  );
+  return { budget: label, count, per, when };
 }

@@ -113,6 +113,17 @@ export interface EffectDraft {
   code?: string | undefined;
   /** Recorded in the same transaction if the effect is new. */
   events?: EventDraft[] | undefined;
+  /** Of one that is approved: the first that is used up makes it wait. Counted in the same transaction. */
+  budgets?: BudgetCheck[] | undefined;
+}
+
+/** At most `count` effects like this since a time. Texts of `like` may hold `*` and `?`; one of each list has to match. */
+export interface BudgetCheck {
+  count: number;
+  since_ms: number;
+  like: Partial<Record<"kind" | "target" | "action" | "workflow" | "source", readonly string[] | undefined>>;
+  /** What the effect becomes once it is used up. */
+  held: Pick<EffectDraft, "policy" | "code" | "events">;
 }
 
 /** A decision about an effect or its end, for the audit trail. */

@@ -51,12 +51,23 @@ export function register(program: Command, context: Context): void {
 const decisionPart = (decision: string): Part =>
   styled(decision === "allow" ? "green" : decision === "deny" ? "red" : "yellow", decision);
 
-function printRules({ out }: Context, rules: RouteOutput<"getPolicy">["rules"]): void {
+function printRules(
+  { out }: Context,
+  { rules, budgets }: Pick<RouteOutput<"getPolicy">, "rules" | "budgets">,
+): void {
   printTable(out, {
     head: ["DECISION", "RULE", "WHEN"],
     rows: rules.map((rule) => [decisionPart(rule.decision), rule.rule, rule.when.join(", ")]),
     flexible: [1, 2],
     empty: "No rules.",
+  });
+  if (budgets.length === 0) return;
+  out.line("");
+  printTable(out, {
+    head: ["BUDGET", "UNASKED", "WHEN"],
+    rows: budgets.map((one) => [one.budget, `${one.count} per ${one.per}`, one.when.join(", ")]),
+    flexible: [0, 2],
+    empty: "",
   });
 }
 
@@ -64,7 +75,7 @@ async function show(context: Context): Promise<void> {
   const { client, out } = context;
   const reply = await (await client()).getPolicy();
   out.result(reply, () => {
-    printRules(context, reply.rules);
+    printRules(context, reply);
     if (reply.problem !== null) out.remark(styled("red", reply.problem));
     out.remark(`Rules of your own go into ${reply.file}; docs/effects.md says how.`);
   });
@@ -76,7 +87,7 @@ async function check(context: Context, file: string | undefined): Promise<void> 
   const text = await readInput(io, path);
   const reply = await (await context.client()).checkPolicy({ text, file: path });
   out.result(reply, () => {
-    if (reply.ok) printRules(context, reply.rules);
+    if (reply.ok) printRules(context, reply);
     else out.line(styled("red", reply.problem ?? ""));
   });
   if (!reply.ok) context.exit(1);

@@ -1,5 +1,5 @@
 import { SignalboxError } from "../../contract/errors.ts";
-import { defaultRules, describeRule, explain, originOf } from "../../effects/policy.ts";
+import { defaultRules, describeBudget, describeRule, explain, originOf } from "../../effects/policy.ts";
 import { judgedOf } from "../../effects/policy-file.ts";
 import type { Handlers } from "../register.ts";
 import type { Parts } from "./parts.ts";
@@ -10,14 +10,21 @@ export function policyHandlers({ policy, ledger, clock }: Parts): Pick<Handlers,
   return {
     async getPolicy() {
       const rules = [...policy.current().rules, ...defaultRules].map(describeRule);
-      return { file: policy.file, problem: policy.problem, rules };
+      const budgets = policy.current().budgets.map(describeBudget);
+      return { file: policy.file, problem: policy.problem, rules, budgets };
     },
     async checkPolicy({ text, file }) {
       try {
-        return { ok: true, problem: null, rules: policy.check(file, text).rules.map(describeRule) };
+        const { rules, budgets } = policy.check(file, text);
+        return {
+          ok: true,
+          problem: null,
+          rules: rules.map(describeRule),
+          budgets: budgets.map(describeBudget),
+        };
       } catch (error) {
         if (!SignalboxError.is(error, "invalid_config")) throw error;
-        return { ok: false, problem: error.message, rules: [] };
+        return { ok: false, problem: error.message, rules: [], budgets: [] };
       }
     },
     async explainPolicy({ effect_id, act }) {

@@ -1,6 +1,6 @@
 import type { EffectState } from "../../contract/effects.ts";
 import { newId } from "../../lib/ids.ts";
-import type { AuditDraft, EffectChange, EffectDraft, EffectRow, Store } from "../store.ts";
+import type { AuditDraft, BudgetCheck, EffectChange, EffectDraft, EffectRow, Store } from "../store.ts";
 import type { AppendOne } from "./append.ts";
 import type { AuditOne } from "./audit.ts";
 import type { Changes } from "./committer.ts";
@@ -43,8 +43,18 @@ export function createPropose(context: SqliteContext, append: AppendOne, audit: 
      ON CONFLICT (idempotency_key) DO NOTHING`,
   );
   const saveCode = prepareCode(context);
-  return (draft, changes) => {
-    const { cause, policy, payload, code, events, ...rest } = draft;
+  const isUsedUp = budgetCount(context);
+  const recordNew = (draft: EffectDraft, changes: Changes) => {
+    // One that is approved at once concerns its target alone.
+    if (draft.state !== "approved") changes.changed.push(draft.id);
+    if (draft.code !== undefined) saveCode.run(draft.code, draft.id);
+    for (const event of draft.events ?? []) append(event, changes);
+    audit(judged(draft));
+  };
+  return (asked, changes) => {
+    const spent = asked.state === "approved" ? asked.budgets?.find(isUsedUp) : undefined;
+    const draft: EffectDraft = spent ? { ...asked, ...spent.held, state: "waiting" } : asked;
+    const { cause, policy, payload, code: _code, events: _events, budgets: _budgets, ...rest } = draft;
     const row = {
       ...rest,
       ...cause,
@@ -55,16 +65,31 @@ export function createPropose(context: SqliteContext, append: AppendOne, audit: 
     const isNew = insert.run(row).changes > 0;
     if (isNew && draft.state === "approved") changes.targets.add(draft.target);
     if (isNew && draft.expires_ms !== null) changes.dueAt(draft.expires_ms);
-    if (isNew) {
-      // One that is approved at once concerns its target alone.
-      if (draft.state !== "approved") changes.changed.push(draft.id);
-      if (code !== undefined) saveCode.run(code, draft.id);
-      for (const event of events ?? []) append(event, changes);
-      audit(judged(draft));
-    }
+    if (isNew) recordNew(draft, changes);
     const kept = byKey.get(draft.idempotency_key);
     if (!kept) throw new Error(`effect ${draft.id} vanished inside its own transaction`);
     return toEffect(kept);
+  };
+}
+
+/** What waits or was refused has used nothing up. */
+const COUNTED = "created_ms >= ? AND state NOT IN ('proposed', 'waiting', 'denied', 'expired', 'skipped')";
+
+function budgetCount({ db }: SqliteContext): (budget: BudgetCheck) => boolean {
+  return ({ count, since_ms, like }) => {
+    const limits = Object.entries(like).filter(
+      (entry): entry is [string, string[]] => entry[1] !== undefined,
+    );
+    const where = limits.map(([column, globs]) => `(${globs.map(() => `${column} GLOB ?`).join(" OR ")})`);
+    const sql = `SELECT count(*) FROM effects WHERE ${[COUNTED, ...where].join(" AND ")}`;
+    // SQLite's GLOB also knows sets in brackets, which the policy does not.
+    const values = limits.flatMap(([, globs]) => globs.map((glob) => glob.replaceAll("[", "[[]")));
+    return (
+      (db
+        .prepare<unknown[], number>(sql)
+        .pluck()
+        .get(since_ms, ...values) ?? 0) >= count
+    );
   };
 }
 
