@@ -3,8 +3,7 @@ import { expect, it } from "vitest";
 import { SignalboxError } from "../../service/contract/errors.ts";
 import type { DeliveryStatus } from "../../service/contract/events.ts";
 import type { Settlement } from "../../service/store/store.ts";
-import { append, type OpenedStore, testTopics } from "../harness/store.ts";
-import type { OpenStore } from "./store.ts";
+import { append, type OpenedStore, type OpenStore, testTopics } from "../harness/store.ts";
 
 /** One delivery as a plain object: what the store must agree with after every step. */
 interface Item {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe } from "vitest";
-import type { OpenedStore } from "../harness/store.ts";
+import type { OpenedStore, OpenStore } from "../harness/store.ts";
 import { agentsConformance } from "./store-agents.ts";
 import { cleanupConformance } from "./store-cleanup.ts";
 import { effectsConformance } from "./store-effects.ts";
@@ -9,9 +9,6 @@ import { modelConformance } from "./store-model.ts";
 import { queueConformance } from "./store-queue.ts";
 import { runsConformance } from "./store-runs.ts";
 import { schedulesConformance } from "./store-schedules.ts";
-
-/** Opens a new, empty store. */
-export type OpenStore = () => Promise<OpenedStore>;
 
 /** What every store must do, whatever it stands on. */
 export function storeConformance(name: string, open: OpenStore): void {

@@ -22,6 +22,9 @@ export interface OpenedStore {
   close(): Promise<void>;
 }
 
+/** Opens a new, empty store. */
+export type OpenStore = () => Promise<OpenedStore>;
+
 export interface SqliteOpened extends OpenedStore {
   readonly folder: string;
   readonly file: string;
