@@ -8,14 +8,18 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { append, openSqlite, type SqliteOpened } from "../../../test/harness/store.ts";
 import { readMigrations } from "./migrate.ts";
 
+function run(command: string, args: string[]): void {
+  execFileSync(command, args, { stdio: "ignore" });
+}
+
 /** Only root can mount; elsewhere the same errors are provoked by other means. */
 const canMount = process.platform === "linux" && process.getuid?.() === 0 && tryMount();
 
 function tryMount(): boolean {
   const folder = mkdtempSync(join(tmpdir(), "signalbox-mount-"));
   try {
-    execFileSync("mount", ["-t", "tmpfs", "tmpfs", folder], { stdio: "ignore" });
-    execFileSync("umount", [folder], { stdio: "ignore" });
+    run("mount", ["-t", "tmpfs", "tmpfs", folder]);
+    run("umount", [folder]);
     return true;
   } catch {
     // A container without that right.
@@ -48,13 +52,13 @@ describe("faults", () => {
   afterEach(async () => {
     await opened?.close();
     if (mount) {
-      execFileSync("umount", [mount]);
+      run("umount", [mount]);
       rmSync(mount, { recursive: true, force: true });
     }
   });
   const mountSmall = () => {
     mount = mkdtempSync(join(tmpdir(), "signalbox-small-"));
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", mount]);
+    run("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", mount]);
     return mount;
   };
 
@@ -74,7 +78,7 @@ describe("faults", () => {
     expect(log.map((event) => event.id)).toEqual(acknowledged);
     expect(opened.store.lastSeq()).toBe(acknowledged.length);
     expect((await opened.store.getTopic("t"))?.counts.pending).toBe(acknowledged.length);
-    if (mount) execFileSync("mount", ["-o", "remount,size=16m", mount]);
+    if (mount) run("mount", ["-o", "remount,size=16m", mount]);
     else await opened.reopen();
     expect((await append(opened, { topic: "t", body: "room again" })).event.seq).toBe(
       acknowledged.length + 1,
@@ -87,7 +91,7 @@ describe("faults", () => {
     if (canMount) {
       const file = join(mountSmall(), "signalbox.db");
       await (await openSqlite({ file })).close();
-      execFileSync("mount", ["-o", "remount,ro", mount ?? ""]);
+      run("mount", ["-o", "remount,ro", mount ?? ""]);
       await expect(openSqlite({ file })).rejects.toMatchObject({
         code: "storage_failed",
         message: expect.stringContaining(file),
