@@ -168,6 +168,36 @@ end)`,
     expect((await client.getRun({ run_id })).status).toBe("cancelled");
   });
 
+  it("that was cancelled can be retried, and then waits for the same command or as long again", async () => {
+    const clock = manualClock();
+    const service = await serviceWith(
+      { deploy, later: `sekia.on("work.asked", function() signalbox.after(60) return "awake" end)` },
+      { clock },
+    );
+    const { client } = service;
+    const asked = await pushAndRun(client, { type: "deploy.asked", payload: { ref: "a" } });
+    const call = await runOf(service, asked.event_id);
+    await client.cancelRun({ run_id: call.run_id });
+    expect(await client.retryRun({ run_id: call.run_id })).toMatchObject({
+      status: "waiting",
+      waiting_for: "result of builder.build",
+    });
+    expect((await client.listEffects({ target: "builder" })).effects).toHaveLength(1);
+    await succeed(client, await nextCommand(client, "builder"), { id: 7 });
+    await runThat(service, asked.run_id, ({ status }) => status === "succeeded");
+    expect(await eventsOf(client, { type: "deploy.began" })).toHaveLength(1);
+
+    const slept = await pushAndRun(client, { type: "work.asked" });
+    const sleep = await runOf(service, slept.event_id);
+    await client.cancelRun({ run_id: sleep.run_id });
+    clock.advance(59_000);
+    expect((await client.retryRun({ run_id: sleep.run_id })).status).toBe("waiting");
+    clock.advance(59_000);
+    expect((await client.getRun({ run_id: sleep.run_id })).status).toBe("waiting");
+    clock.advance(1_000);
+    await runThat(service, slept.run_id, ({ output }) => output === "awake");
+  });
+
   it("ends in the text it began with when the file changes meanwhile", async () => {
     const service = await serviceWith({ deploy }, { set: ["workflows.debounce_ms=10"] });
     const { run_id } = await pushAndRun(service.client, { type: "deploy.asked", payload: { ref: "a" } });

@@ -126,7 +126,10 @@ export class Library {
     const slot = this.require(name);
     await this.#options.store.saveWorkflowRow(name, { disabled: true });
     slot.disabled = true;
-    await this.#deactivate(slot);
+    this.#halt(slot);
+    await this.#inTurn(async () => {
+      if (slot.disabled) await this.#deactivate(slot);
+    });
   }
 
   /** A handler had to be stopped. After the third time the workflow is, too, until somebody enables it. */
@@ -149,7 +152,12 @@ export class Library {
       payload: { workflow: name, reason, strikes },
       origin_kind: "system",
     });
-    await this.#unload(slot);
+    // Not waited for: what is in turn may itself wait for the handler that this strike is about.
+    this.#inTurn(async () => {
+      if (slot.parked !== null) await this.#unload(slot);
+    }).catch((error: unknown) =>
+      log.error({ err: error, workflow_name: name }, "a parked workflow stays loaded"),
+    );
   }
 
   /** Starts it anew from what is on disk, since its Lua state is ahead of that. */

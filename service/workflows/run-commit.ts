@@ -214,9 +214,8 @@ function waitOf(
     return { wake_ms, waiting_for: `time: ${new Date(wake_ms).toISOString()}`, waiting_effect: null };
   }
   if (operation?.kind === "call")
-    return waitForEffect(operation.effect_id, resultOf(operation.agent, operation.command));
-  if (operation?.kind === "ask")
-    return waitForEffect(operation.effect_id, answerTo(operation.question.title));
+    return effectWait(operation.effect_id, resultOf(operation.agent, operation.command));
+  if (operation?.kind === "ask") return effectWait(operation.effect_id, answerTo(operation.question.title));
   throw new Error("a handler stopped without saying what it waits for");
 }
 
@@ -224,11 +223,8 @@ function waitOf(
 export const resultOf = (agent: string, command: string) => `result of ${agent}.${command}`;
 export const answerTo = (title: string) => `answer to: ${title}`;
 
-export function waitForEffect(
-  effect_id: string,
-  waiting_for: string,
-): Pick<RunRow, "wake_ms" | "waiting_for" | "waiting_effect"> {
-  return { wake_ms: null, waiting_for, waiting_effect: effect_id };
+function effectWait(waiting_effect: string, waiting_for: string) {
+  return { wake_ms: null, waiting_for, waiting_effect };
 }
 
 /** The newest of many lines are left out, and long ones cut, since a row of the database is no log file. */

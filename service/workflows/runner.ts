@@ -9,7 +9,6 @@ import type { JournalStep, RunRow, Store } from "../store/store.ts";
 import type { LuaHost, RunOutcome } from "./lua/host.ts";
 import { toLuaEvent } from "./lua-event.ts";
 import {
-  answerTo,
   cancellationOf,
   commitOf,
   effectIdOf,
@@ -17,10 +16,8 @@ import {
   newRun,
   type RunCause,
   type RunningWorkflow,
-  resultOf,
   resumedOf,
   trimLogs,
-  waitForEffect,
 } from "./run-commit.ts";
 
 type End = NonNullable<JournalStep["end"]>;
@@ -97,17 +94,18 @@ export class Runner {
   }
 
   /**
-   * Runs a failed run again. What it did before its last wait stands and is not repeated; where that wait was for a
-   * command that failed, the command is tried again first.
+   * Runs a failed or cancelled run again. What it did before its last wait stands and is not repeated; where that wait
+   * was for a command that failed, the command is tried again as well.
    */
   async retry(row: RunRow, cause: RunCause): Promise<RunRow> {
     if (this.#open.has(row.run_id))
       throw new SignalboxError("conflict", `${row.run_id} is under way already`);
-    const again: RunRow = { ...row, status: "queued", finished_ms: null, error: null };
     const last = row.journal.at(-1);
-    const isCall = last?.kind === "call" || last?.kind === "ask";
-    if (!isCall || last.end?.ok !== false) return this.#run(cause, again);
-    return this.#retryCall(cause, again, last);
+    const isWait = last !== undefined && ["call", "ask", "sleep"].includes(last.kind);
+    if (last?.end?.ok === false) await this.#tryAgain(effectIdOf(row, last.ordinal));
+    // A wait without a good end is begun anew; its command is known by its key and not sent twice.
+    const journal = isWait && last.end?.ok !== true ? row.journal.slice(0, -1) : row.journal;
+    return this.#run(cause, { ...row, status: "queued", finished_ms: null, error: null, journal });
   }
 
   async cancel(row: RunRow): Promise<RunRow> {
@@ -217,20 +215,11 @@ export class Runner {
     return commit.run;
   }
 
-  async #retryCall(cause: RunCause, row: RunRow, call: JournalStep): Promise<RunRow> {
-    const { store, ledger, host } = this.#options;
-    const effect_id = effectIdOf(row, call.ordinal);
+  async #tryAgain(effect_id: string): Promise<void> {
+    const { store, ledger } = this.#options;
     const effect = await store.getEffect(effect_id);
-    if (!effect) throw new SignalboxError("conflict", `the command that ${row.run_id} waited for is gone`);
-    host.drop(row.run_id);
-    const what = effect.kind === "ask" ? answerTo(effect.summary) : resultOf(effect.target, effect.action);
-    const wait = waitForEffect(effect_id, what);
-    const run: RunRow = { ...row, status: "waiting", ...wait };
-    if (["failed", "expired", "skipped", "unknown"].includes(effect.state))
+    if (effect && ["failed", "expired", "skipped", "unknown"].includes(effect.state))
       await ledger.steps.retry(effect_id);
-    await store.commitRun({ run, events: [], effects: [], state: [] });
-    await this.#wait(cause, run);
-    return run;
   }
 
   /** Remembers what a suspended run waits for, or goes on at once when that is there already. */
