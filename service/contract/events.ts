@@ -142,7 +142,10 @@ export const eventQuery = z.strictObject({
 export type EventQuery = z.infer<typeof eventQuery>;
 
 export const searchQuery = z.strictObject({
-  /** Words that must all occur; "quoted text" is a phrase, a final * finds beginnings. Nothing in it is syntax that can break. */
+  /**
+   * Words that must all occur; "quoted text" is a phrase, a final * finds beginnings of three letters or more. Nothing
+   * in it is syntax that can break.
+   */
   text: text(1_000).min(1),
   topic: name.optional(),
   type: text(500).optional(),
