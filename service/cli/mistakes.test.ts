@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { type CliOptions, runCli } from "../../test/harness/cli.ts";
-import { sampleEffect, sampleEvent, sampleRun } from "../../test/harness/samples.ts";
+import { sampleEffect, sampleEvent, sampleRun, sampleWorkflow } from "../../test/harness/samples.ts";
 import { newHome, type Stub, type StubReplies, startStub } from "../../test/harness/stub-service.ts";
 import type { Agent } from "../contract/agents.ts";
 import { doubtOf } from "./agent-doubt.ts";
@@ -34,6 +34,50 @@ const agent: Agent = {
   connections: 1,
   open_commands: 0,
 };
+
+describe("a command that there is none of", () => {
+  it.each([
+    [
+      "psuh",
+      "There is no command signalbox psuh.\nDid you mean signalbox push? signalbox --help lists the commands.\n",
+    ],
+    ["help psuh", "There is no command signalbox psuh.\nDid you mean signalbox push?"],
+    ["psuh --help", "There is no command signalbox psuh.\nDid you mean signalbox push?"],
+    ["workflow lst", "There is no command signalbox workflow lst.\nDid you mean signalbox workflow list?"],
+    [
+      "topics delete t",
+      "There is no command signalbox topics delete.\nsignalbox topics --help lists the commands.\n",
+    ],
+  ])("is named, with what was probably meant (%s)", async (line, expected) => {
+    const { code, stdout, stderr } = await run({}, line.split(" "));
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(expected);
+  });
+
+  it("U27 is told from an option of what a noun does by itself, and from another spelling", async () => {
+    const replies = {
+      listRuns: { runs: [], next: null },
+      getWorkflow: sampleWorkflow(),
+      listTopics: { topics: [] },
+    };
+    for (const line of ["runs --status failed", "workflows show labeller", "--json topics"]) {
+      expect([line, (await run(replies, line.split(" "))).code]).toEqual([line, 0]);
+    }
+  });
+
+  it("U27 wrong usage points to the help of that very command, in JSON as well", async () => {
+    const { stderr } = await run({}, [..."topics set".split(" ")]);
+    expect(stderr).toBe(
+      "missing required argument 'topic'\nsignalbox topics set --help shows its options.\n",
+    );
+    const json = await run({}, [..."push t --boddy x --json".split(" ")]);
+    expect(JSON.parse(json.stderr).error).toEqual({
+      code: "wrong_usage",
+      message: "unknown option '--boddy'\n(Did you mean --body?)",
+      hint: "signalbox push --help shows its options.",
+    });
+  });
+});
 
 describe("an event that holds nothing", () => {
   it.each([

@@ -501,7 +501,7 @@ describe("errors and exit codes", () => {
     await service.close();
     const usage = await run({}, ["topics", "shwo", "--json"]);
     expect(usage.code).toBe(2);
-    expect(JSON.parse(usage.stderr).error.code).toBe("invalid_request");
+    expect(JSON.parse(usage.stderr).error.code).toBe("wrong_usage");
   });
 
   it("U27 wrong usage ends with 2 and names what was probably meant", async () => {

@@ -8,13 +8,12 @@ import * as views from "../workflow-view.ts";
 const runStatuses = ["queued", "running", "waiting", "succeeded", "failed", "cancelled", "skipped"];
 
 export function register(program: Command, context: Context): void {
-  const workflow = program.command("workflow").description("Lua files that react to events");
+  const workflow = program
+    .command("workflow")
+    .alias("workflows")
+    .description("Lua files that react to events");
   looking(workflow, context);
   changing(workflow, context);
-  program
-    .command("workflows")
-    .description("list workflows (the same as workflow list)")
-    .action(() => views.printWorkflows(context));
 
   const runs = program.command("runs").description("handlers' work on events");
   addRunFilters(runs.command("list", { isDefault: true }).description("list runs, newest first"))
