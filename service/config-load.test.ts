@@ -109,7 +109,7 @@ describe("bad settings", () => {
       `${configFile()}:2: log.level must be one of debug, info, warn, error, not "loud"`,
       `${configFile()}:3: log.keep must be a whole number, not "3"`,
       `${configFile()}:6: workflows.hot_reload must be true or false, not "maybe"`,
-      `${configFile()}:7: workflows.workers: Too big: expected number to be <=16`,
+      `${configFile()}:7: workflows.workers: must be at most 16`,
     ]);
   });
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import "./faults.ts";
 
 /** A client and a service with different numbers do not talk (`protocol_mismatch`). Raise it when a reply changes shape. */
 export const PROTOCOL = 1;
