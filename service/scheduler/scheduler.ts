@@ -177,16 +177,18 @@ export class Scheduler implements Closeable {
   /** What is due next, soonest first. @throws SignalboxError `not_found` */
   upcoming(limit: number, schedule?: string): { schedule_id: string; name: string; due_ms: number }[] {
     const rows = schedule === undefined ? [...this.#rows.values()] : [this.#require(schedule)];
-    return rows
-      .flatMap((row) =>
-        dueTimesFrom(row, row.next_ms, limit).map((due_ms) => ({
-          schedule_id: row.id,
-          name: row.name,
-          due_ms,
-        })),
-      )
-      .sort((a, b) => a.due_ms - b.due_ms || (a.name < b.name ? -1 : 1))
-      .slice(0, limit);
+    const open = rows.flatMap((row) => (row.next_ms === null ? [] : [{ row, due_ms: row.next_ms }]));
+    const due: { schedule_id: string; name: string; due_ms: number }[] = [];
+    // Only what is listed is computed: a cron expression is slow to read on.
+    while (due.length < limit && open.length > 0) {
+      open.sort((a, b) => a.due_ms - b.due_ms || (a.row.name < b.row.name ? -1 : 1));
+      const [{ row, due_ms }] = open as [(typeof open)[number]];
+      due.push({ schedule_id: row.id, name: row.name, due_ms });
+      const next = nextDue(row, due_ms);
+      if (next === null) open.shift();
+      else open[0] = { row, due_ms: next };
+    }
+    return due;
   }
 
   /** When a schedule would be due. @throws SignalboxError `invalid_request` */

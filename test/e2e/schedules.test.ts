@@ -335,6 +335,13 @@ describe("health", () => {
       return page.events.map(({ type, payload }) => `${type} ${payload.part}`);
     };
     await eventually(told, (all) => all.length === 1);
+    expect((await client.doctor()).findings).toContainEqual(
+      expect.objectContaining({
+        check: "part workspaces",
+        ok: false,
+        message: `degraded: there is no folder ${dir}`,
+      }),
+    );
     clock.advance(30_000);
     clock.advance(30_000);
     mkdirSync(dir);

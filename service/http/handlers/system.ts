@@ -3,6 +3,7 @@ import { dirname, isAbsolute } from "node:path";
 import type { Json } from "../../contract/common.ts";
 import { SignalboxError } from "../../contract/errors.ts";
 import type { Finding } from "../../contract/system.ts";
+import { isUnwell } from "../../health/health.ts";
 import type { Handlers } from "../register.ts";
 import type { Parts } from "./parts.ts";
 
@@ -38,7 +39,9 @@ export function systemHandlers(parts: Parts): Pick<Handlers, SystemRoutes> {
       checkBackupTarget(file, overwrite, info.database);
       return { file, ...(await store.backup(file)) };
     },
-    doctor: async () => ({ findings: [...(await store.check()), ...settingFindings(parts)] }),
+    doctor: async () => ({
+      findings: [...(await store.check()), ...settingFindings(parts), ...partFindings(parts)],
+    }),
     async cleanup({ completed_older_than_ms, dry_run }) {
       const now_ms = clock.nowMs();
       return {
@@ -119,6 +122,19 @@ async function statusOf({ store, clock, agents, engine, supervisor, info, ingres
     ingress: { listening: ingress() },
     aliases: [...settings.aliases],
   };
+}
+
+/** Parts that do not work as they should. */
+function partFindings({ health }: Parts): Finding[] {
+  return health
+    .list()
+    .filter(isUnwell)
+    .map(({ name, state, message }) => ({
+      check: `part ${name}`,
+      ok: false,
+      message: `${state}: ${message ?? "no reason given"}`,
+      hint: "The log may say more; docs/schedules.md tells what is looked at.",
+    }));
 }
 
 function settingFindings({ settings }: Parts): Finding[] {
