@@ -16,12 +16,21 @@ export async function readInput(io: Io, file: string): Promise<string> {
   try {
     return readFileSync(resolve(io.cwd, file), "utf8");
   } catch (error) {
-    throw new UsageError(
-      `${file} can't be read: ${(error as Error).message}`,
-      "Check the path, or use - for standard input.",
-    );
+    throw unreadable(file, error);
   }
 }
+
+function unreadable(file: string, error: unknown): UsageError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const reason = code === undefined ? message : (reasons[code] ?? message);
+  return new UsageError(`${file} can't be read: ${reason}`, "Check the path, or use - for standard input.");
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a folder",
+  EACCES: "it is not yours to read",
+};
 
 /** Each line that is not empty, with its number, without holding the whole file. */
 export async function* readLines(io: Io, file: string): AsyncGenerator<{ line: number; text: string }> {
@@ -39,10 +48,7 @@ export async function* readLines(io: Io, file: string): AsyncGenerator<{ line: n
       }
     }
   } catch (error) {
-    throw new UsageError(
-      `${file} can't be read: ${(error as Error).message}`,
-      "Check the path, or use - for standard input.",
-    );
+    throw unreadable(file, error);
   }
   if (rest.trim() !== "") yield { line: line + 1, text: rest };
 }

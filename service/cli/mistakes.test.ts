@@ -152,6 +152,17 @@ describe("a workflow that does nothing", () => {
   });
 });
 
+describe("a file that can't be read", () => {
+  it.each([
+    ["workflow check nope.lua", "nope.lua can't be read: there is no such file\n"],
+    ["workflow check .", ". can't be read: it is a folder\n"],
+    ["events import nope.ndjson", "nope.ndjson can't be read: there is no such file\n"],
+  ])("is said to be so (%s)", async (line, expected) => {
+    const { code, stderr } = await run({}, line.split(" "));
+    expect([code, stderr]).toEqual([2, `${expected}Check the path, or use - for standard input.\n`]);
+  });
+});
+
 describe("a service that goes away", () => {
   const claimed = {
     event: sampleEvent(),
