@@ -161,7 +161,7 @@ const parkedWorkflows: Reader = async ({ store, engine }, since_ms) => {
         ref: name,
         actions: [
           { label: "enable", command: `signalbox workflow enable ${name}` },
-          { label: "look", command: `signalbox workflow logs ${name}` },
+          { label: "look", command: `signalbox workflow show ${name}` },
         ],
       },
     ];
