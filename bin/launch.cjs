@@ -10,7 +10,7 @@ module.exports = function launch(name) {
     return fail(
       "node_too_old",
       "Signalbox needs Node.js " + needed.join(".") + " or newer; this is " + process.versions.node + ".",
-      "Install Node.js " + needed.join(".") + " or newer.",
+      "Install Node.js " + needed.join(".") + " or newer; in a checkout, `npx signalbox` brings its own.",
     );
   }
   var path = require("path");

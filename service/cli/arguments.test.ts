@@ -147,7 +147,8 @@ describe("the built command line", () => {
     expect(run([])).toMatchObject({
       status: 1,
       stdout: "",
-      stderr: "Signalbox needs Node.js 22.12 or newer; this is 20.19.0.\nInstall Node.js 22.12 or newer.\n",
+      stderr:
+        "Signalbox needs Node.js 22.12 or newer; this is 20.19.0.\nInstall Node.js 22.12 or newer; in a checkout, `npx signalbox` brings its own.\n",
     });
     expect(JSON.parse(run(["--json"]).stderr).error.code).toBe("node_too_old");
     const system = spawnSync("/usr/bin/env", ["node", "--version"], {

@@ -44,7 +44,10 @@ export const errorKinds = {
     hint: "Install the newer Signalbox that wrote this database, or restore an older backup.",
   },
   already_running: { status: 409, hint: "Use the running service, or stop it with `signalbox down`." },
-  node_too_old: { status: 500, hint: "Install Node.js 22.12 or newer." },
+  node_too_old: {
+    status: 500,
+    hint: "Install Node.js 22.12 or newer; in a checkout, `npx signalbox` brings its own.",
+  },
   service_unreachable: {
     status: 503,
     hint: "Start it with `signalbox up`, or look at its log with `signalbox doctor`.",
