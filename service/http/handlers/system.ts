@@ -72,7 +72,7 @@ function checkBackupTarget(file: string, overwrite: boolean, database: string): 
   }
   if (!overwrite) {
     throw new SignalboxError("conflict", `${file} exists`, {
-      hint: "Choose another name, or allow overwriting.",
+      hint: "Choose another name, or allow overwriting (`--overwrite`).",
     });
   }
 }
