@@ -180,7 +180,7 @@ describe("signalbox away", () => {
         `signalbox approvals deny ${waiting?.id}`,
       ],
       effect_unknown: [`signalbox effects retry ${unknown?.id}`, `signalbox effects skip ${unknown?.id}`],
-      workflow_parked: ["signalbox workflow enable loops", "signalbox workflow logs loops"],
+      workflow_parked: ["signalbox workflow enable loops", "signalbox workflow show loops"],
       schedule_paused: ["signalbox schedules resume fails", "signalbox schedules history fails"],
     });
   });
