@@ -1,3 +1,4 @@
+import { createAgent } from "../../service/agents/sdk.ts";
 import type { Client } from "../../service/client/call.ts";
 import type { Command } from "../../service/contract/agents.ts";
 import { SignalboxError } from "../../service/contract/errors.ts";
@@ -6,7 +7,7 @@ import type { Claimed } from "../../service/contract/topics.ts";
 import { CLOCK_MS, type Grant, type Ledger, type Push } from "./ledger.ts";
 import type { Random } from "./random.ts";
 import { pause } from "./service-process.ts";
-import { AGENT } from "./workload.ts";
+import { AGENT, SDK_AGENT } from "./workload.ts";
 
 export const TOPICS = ["alpha", "beta", "gamma"] as const;
 /** The one whose events die after a few attempts. */
@@ -84,7 +85,7 @@ export async function runPusher(stage: Stage, random: Random, lane: string): Pro
       lane,
       place,
       topic: isWork ? null : random.pick(TOPICS),
-      work: isWork ? { waits: random.chance(0.3), comments: random.chance(0.15) } : null,
+      work: isWork ? { waits: random.chance(0.3), comments: random.chance(0.01) } : null,
       key: random.chance(0.2) ? `key-${lane}-${place}` : null,
     });
   };
@@ -193,6 +194,8 @@ async function extend(stage: Stage, grant: Grant, lease_ms: number): Promise<voi
     stage.client.extendClaim({ event_id, lease, lease_ms }, { signal }),
   );
   if (outcome.kind === "done") grant.untilMs = outcome.value.delivery.lease_until_ms ?? grant.untilMs;
+  // It may have been done before the kill, and what it asked for may end sooner than the claim did.
+  if (outcome.kind === "unknown") grant.untilMs = Math.min(grant.untilMs, sentMs + lease_ms);
   if (outcome.kind === "refused") expectLost(stage.ledger, grant, sentMs, outcome.error);
 }
 
@@ -289,6 +292,46 @@ async function carryOut(stage: Stage, random: Random, command: Command): Promise
   if (outcome.value.state !== "succeeded") return;
   handled.over = true;
   ledger.overEffects.add(effect_id);
+}
+
+/** The same through the SDK, which promises to call its handler once, however often a command comes. */
+export async function runSdkAgent(stage: Stage, random: Random, home: string): Promise<void> {
+  const { ledger } = stage;
+  const done = new Set<string>();
+  const agent = await insistOn(() =>
+    createAgent({
+      name: SDK_AGENT,
+      version: "1.0.0",
+      home,
+      start: false,
+      commands: {
+        async record({ token, step }, { effectId }) {
+          const what = `${String(token)}/${String(step)}`;
+          ledger.handle(what, effectId, JSON.stringify({ token, step }));
+          if (done.has(what)) ledger.violation(`the SDK called the handler of ${what} twice`);
+          done.add(what);
+          if (random.chance(0.3)) await pause(random.int(1, 40));
+          return what;
+        },
+      },
+    }),
+  );
+  await new Promise<void>((resolve) =>
+    stage.signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
+  await agent.close();
+}
+
+/** Its first connection may meet a service that was just killed. */
+async function insistOn<T>(connect: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!SignalboxError.is(error) || !isInterruption(error)) throw error;
+      await pause(20);
+    }
+  }
 }
 
 /** Follows the log live over all restarts. */

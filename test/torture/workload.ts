@@ -1,6 +1,8 @@
 /** The workflows under torture, and what each makes of an event. */
 
 export const AGENT = "recorder";
+/** One that stands on the SDK. */
+export const SDK_AGENT = "helper";
 export const COMMENTED = { owner: "octo", repo: "torture", number: 1 } as const;
 
 /**
@@ -30,9 +32,10 @@ export const echo = `
 signalbox.on("done.>", function(event)
   signalbox.state.count = (signalbox.state.count or 0) + 1
   sekia.command("${AGENT}", "record", { token = event.payload.token, step = "echo" })
+  sekia.command("${SDK_AGENT}", "record", { token = event.payload.token, step = "helped" })
 end)
 `;
 
 export function stepsOf(work: { waits: boolean }): string[] {
-  return work.waits ? ["first", "asked", "last", "echo"] : ["first", "echo"];
+  return work.waits ? ["first", "asked", "last", "echo", "helped"] : ["first", "echo", "helped"];
 }

@@ -223,7 +223,7 @@ export const largeBodies = fault("many large bodies at once", async (trial) => {
     for (; !watching.signal.aborted; await pause(5)) largest = Math.max(largest, service.rssBytes() - before);
   })();
   const outcomes = await Promise.all(
-    Array.from({ length: 64 }, () => trial.refusal(trial.client.pushEvent({ body: "x".repeat(10 * MB) }))),
+    Array.from({ length: 40 }, () => trial.refusal(trial.client.pushEvent({ body: "x".repeat(10 * MB) }))),
   );
   watching.abort();
   await watch;
@@ -231,6 +231,6 @@ export const largeBodies = fault("many large bodies at once", async (trial) => {
     const isHonest = isOneOf(error, "invalid_request", "too_large", "busy");
     trial.expect(isHonest, `10 MB were answered ${error?.code ?? "with success"}`);
   }
-  trial.expect(largest < 600 * MB, `64 bodies of 10 MB at once cost ${Math.round(largest / MB)} MB`);
+  trial.expect(largest < 600 * MB, `40 bodies of 10 MB at once cost ${Math.round(largest / MB)} MB`);
   await trial.pushMany(3);
 });

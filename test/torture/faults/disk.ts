@@ -179,7 +179,7 @@ export const flippedPage = fault("a flipped page", async (trial) => {
   await first.stop();
   const sound = `${file}.sound`;
   copyFileSync(file, sound);
-  for (let round = 0; round < 12; round++) {
+  for (let round = 0; round < 6; round++) {
     copyFileSync(sound, file);
     for (const rest of ["-wal", "-shm"]) rmSync(file + rest, { force: true });
     flip(trial, file);
@@ -224,6 +224,6 @@ async function endDamaged(service: ServiceProcess): Promise<void> {
   if (service.isAlive) await service.kill();
 }
 
-export function mountsAreReal(): boolean {
+function mountsAreReal(): boolean {
   return canMount && existsSync("/proc/self/root");
 }

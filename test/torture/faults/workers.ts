@@ -25,7 +25,7 @@ signalbox.on("jobs.>", function(event)
   signalbox.command("worker", "do", { n = event.payload.n })
 end)`;
 
-const JOBS = 30;
+const JOBS = 12;
 
 /** Ill-behaved workflows beside a good one, which must not notice. */
 export const hangingWorkers = fault("Lua workers that hang, eat memory or die", async (trial) => {
@@ -34,7 +34,7 @@ export const hangingWorkers = fault("Lua workers that hang, eat memory or die", 
     trial.home.writeWorkflow(name, `signalbox.on("jobs.>", function(event)\n${body}\nend)`);
   }
   trial.home.writeConfig(
-    '[workflows]\nhandler_timeout_ms = 1000\nstall_ms = 500\nmemory_mb = 64\nworkers = 2\n[log]\nlevel = "warn"\n',
+    '[workflows]\nhandler_timeout_ms = 600\nstall_ms = 300\nmemory_mb = 64\nworkers = 2\n[log]\nlevel = "warn"\n',
   );
   const service = await trial.start();
   const before = service.rssBytes();
