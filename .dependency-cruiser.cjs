@@ -113,7 +113,10 @@ module.exports = {
       comment: "lib knows no product words: Node, pino, rotating-file-stream and ulid only.",
       severity: "error",
       from: { path: LIB, pathNot: TESTS },
-      to: { dependencyTypesNot: ["core"], pathNot: [LIB, "node_modules/(pino|pino-pretty|rotating-file-stream|ulid)/"] },
+      to: {
+        dependencyTypesNot: ["core"],
+        pathNot: [LIB, "node_modules/(pino|pino-pretty|rotating-file-stream|ulid)/"],
+      },
     },
     {
       name: "client-runs-anywhere",
@@ -230,7 +233,8 @@ module.exports = {
     },
     {
       name: "product-without-tests",
-      comment: "Tests, test/harness and fake.ts stay out of the product; scripts/demo.ts and scripts/torture.ts may use them.",
+      comment:
+        "Tests, test/harness and fake.ts stay out of the product; scripts/demo.ts and scripts/torture.ts may use them.",
       severity: "error",
       from: { path: OURS, pathNot: [...TESTS, "^scripts/(demo|torture)(\\.ts$|/)"] },
       to: { path: TESTS },

@@ -223,7 +223,3 @@ async function readDamaged(trial: Trial): Promise<void> {
 async function endDamaged(service: ServiceProcess): Promise<void> {
   if (service.isAlive) await service.kill();
 }
-
-function mountsAreReal(): boolean {
-  return canMount && existsSync("/proc/self/root");
-}
