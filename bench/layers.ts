@@ -4,19 +4,17 @@ import { join } from "node:path";
 import { makeEvent } from "./events.ts";
 import type { BenchContext, LayerShare } from "./line.ts";
 import { inFlight } from "./measure.ts";
-import { repository } from "./product.ts";
 import { type CpuProfile, clientRules, serviceRules, sumLayers, toShares } from "./profile.ts";
 import { startService } from "./service.ts";
 
-/** Where the time of a push goes, in both processes. Runs the sources, since a bundle has lost its files' names. */
+/** Where the time of a push goes, in both processes. */
 export async function profilePushes(context: BenchContext): Promise<LayerShare[]> {
   const count = context.scaled(20_000);
   context.progress("push: profile");
   const home = context.folder("profile");
   const service = await startService({
-    product: { ...context.product, client: () => import("../service/client/index.ts") },
+    product: { ...context.product, ...context.product.sources },
     home,
-    entry: join(repository, "service", "main.ts"),
     nodeArgs: ["--cpu-prof", `--cpu-prof-dir=${home}`, "--cpu-prof-name=service.cpuprofile"],
   });
   const events = Array.from({ length: count }, (_, index) => makeEvent(index));

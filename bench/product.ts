@@ -11,23 +11,29 @@ type AgentModule = typeof import("../service/agents/sdk.ts");
 export interface Product {
   readonly service: string;
   readonly cli: string;
+  /** The same from its sources: a bundle has lost its files' names. */
+  readonly sources: { readonly service: string; client(): Promise<ClientModule> };
   client(): Promise<ClientModule>;
   agent(): Promise<AgentModule>;
 }
 
-/** Copies the build, so that a later build does not change what runs. @throws Error when there is none */
+/** Copies the build and the sources, so that working on them does not change what runs. @throws Error when there is none */
 export function copyProduct(folder: string): Product {
   if (!existsSync(join(repository, "dist", "service.js"))) throw new Error("build it first: npm run build");
   mkdirSync(folder, { recursive: true });
-  for (const part of ["dist", "bin", "package.json"]) {
+  for (const part of ["dist", "bin", "service", "package.json"]) {
     cpSync(join(repository, part), join(folder, part), { recursive: true });
   }
   symlinkSync(join(repository, "node_modules"), join(folder, "node_modules"));
-  const load = (file: string) => import(pathToFileURL(join(folder, "dist", file)).href);
+  const load = (...file: string[]) => import(pathToFileURL(join(folder, ...file)).href);
   return {
     service: join(folder, "dist", "service.js"),
     cli: join(folder, "bin", "signalbox.cjs"),
-    client: () => load("client.js"),
-    agent: () => load("agent.js"),
+    sources: {
+      service: join(folder, "service", "main.ts"),
+      client: () => load("service", "client", "index.ts"),
+    },
+    client: () => load("dist", "client.js"),
+    agent: () => load("dist", "agent.js"),
   };
 }

@@ -19,8 +19,6 @@ export interface ServiceOptions {
   env?: Readonly<Record<string, string>>;
   /** For Node itself, such as `--cpu-prof`. */
   nodeArgs?: readonly string[];
-  /** Instead of the build. */
-  entry?: string;
 }
 
 /** The real service in a process of its own. */
@@ -51,7 +49,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     process.execPath,
     [
       ...(options.nodeArgs ?? []),
-      options.entry ?? product.service,
+      product.service,
       "--set",
       "log.level=warn",
       ...(options.set ?? []).flatMap((setting) => ["--set", setting]),
