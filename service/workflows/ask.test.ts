@@ -109,7 +109,7 @@ describe("signalbox.ask", () => {
     ["{}", "title"],
     [`{ title = "" }`, "title"],
     [`{ title = "a", choices = { "b", "b" } }`, "choices must differ"],
-    [`{ title = "a", timeout = 0 }`, ">=1"],
+    [`{ title = "a", timeout = 0 }`, "at least 1"],
     [`{ title = "a", choice = {} }`, "choice"],
   ])("U7 refuses %s and says why", async (question, why) => {
     const text = `signalbox.on("x", function() return signalbox.ask(${question}) end)`;

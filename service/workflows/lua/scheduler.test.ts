@@ -6,10 +6,10 @@ import { Scheduler } from "./scheduler.ts";
 const LOOP = 'sekia.on("x", function() while true do end end)';
 const QUICK = 'sekia.on("x", function() return 1 end)';
 
-function open() {
+function open(sliceMs = 5) {
   const sent: FromWorker[] = [];
   const meter = { enter() {}, leave() {}, tick() {} };
-  const scheduler = new Scheduler({ ...testLimits, sliceMs: 5 }, meter, (message) => sent.push(message));
+  const scheduler = new Scheduler({ ...testLimits, sliceMs }, meter, (message) => sent.push(message));
   let job = 0;
   const accept = (message: ToWorker) => scheduler.accept(message);
   return {
@@ -32,7 +32,8 @@ function open() {
 
 describe("turns", () => {
   it("a workflow that loops delays the others by one slice in each round", () => {
-    const { scheduler, load, run, settle, finished } = open();
+    // Long enough for two quick runs, also when the machine does other things in between.
+    const { scheduler, load, run, settle, finished } = open(100);
     load("loop", LOOP);
     load("quick", QUICK);
     load("other", QUICK);
