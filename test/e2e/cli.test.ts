@@ -32,7 +32,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   cli("down");
-  rmSync(home, { recursive: true, force: true });
+  rmSync(home, { recursive: true, force: true, maxRetries: 10 });
 });
 
 const environment = (extra: Record<string, string> = {}) => ({
