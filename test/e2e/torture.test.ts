@@ -78,12 +78,12 @@ describe("the ledger", () => {
 
   it("notices an effect that comes again under another id, and one that comes after it was over", () => {
     const ledger = new Ledger(1);
-    ledger.handle("t/first", "eff_1", "{}");
-    ledger.handle("t/first", "eff_1", "{}");
+    ledger.handle("t/first", "eff_1", "{}", 1);
+    ledger.handle("t/first", "eff_1", "{}", 1);
     expect(ledger.violations).toEqual([]);
-    ledger.handle("t/first", "eff_2", "{}");
-    ledger.overEffects.add("eff_1");
-    ledger.handle("t/first", "eff_1", "{}");
+    ledger.handle("t/first", "eff_2", "{}", 2);
+    ledger.overEffects.set("eff_1", 0);
+    ledger.handle("t/first", "eff_1", "{}", 1);
     expect(ledger.violations).toHaveLength(2);
   });
 });

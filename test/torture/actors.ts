@@ -259,15 +259,15 @@ export async function runAgent(stage: Stage, random: Random, version: string): P
     );
     if (outcome.kind !== "done") continue;
     const { commands } = outcome.value;
-    for (const command of commands) await carryOut(stage, random, command);
+    for (const command of commands) await carryOut(stage, random, command, command.lease_until_ms - lease_ms);
   }
 }
 
-async function carryOut(stage: Stage, random: Random, command: Command): Promise<void> {
+async function carryOut(stage: Stage, random: Random, command: Command, handedOutMs: number): Promise<void> {
   const { ledger, client } = stage;
   const { token, step, answer: answered } = command.payload;
   const what = `${String(token)}/${String(step)}`;
-  const handled = ledger.handle(what, command.effect_id, JSON.stringify(command.payload));
+  const handled = ledger.handle(what, command.effect_id, JSON.stringify(command.payload), handedOutMs);
   if (answered !== undefined && answered !== `answer to ${String(token)}`) {
     ledger.violation(`${what} carries another run's answer: ${JSON.stringify(answered)}`);
   }
@@ -291,7 +291,7 @@ async function carryOut(stage: Stage, random: Random, command: Command): Promise
   if (outcome?.kind !== "done") return;
   if (outcome.value.state !== "succeeded") return;
   handled.over = true;
-  ledger.overEffects.add(effect_id);
+  ledger.overEffects.set(effect_id, Date.now());
 }
 
 /** The same through the SDK, which promises to call its handler once, however often a command comes. */
@@ -307,7 +307,7 @@ export async function runSdkAgent(stage: Stage, random: Random, home: string): P
       commands: {
         async record({ token, step }, { effectId }) {
           const what = `${String(token)}/${String(step)}`;
-          ledger.handle(what, effectId, JSON.stringify({ token, step }));
+          ledger.handle(what, effectId, JSON.stringify({ token, step }), 0);
           if (done.has(what)) ledger.violation(`the SDK called the handler of ${what} twice`);
           done.add(what);
           if (random.chance(0.3)) await pause(random.int(1, 40));
@@ -339,9 +339,9 @@ export async function runReader(stage: Stage): Promise<void> {
   const { stream } = stage.ledger;
   try {
     for await (const event of stage.client.streamEvents({ after: 0 }, { signal: stage.signal })) {
-      const last = stream.at(-1) ?? 0;
+      const last = stream.at(-1)?.seq ?? 0;
       if (event.seq <= last) stage.ledger.violation(`the stream gave ${event.seq} after ${last}`);
-      stream.push(event.seq);
+      stream.push({ seq: event.seq, ms: Date.now() });
     }
   } catch (error) {
     if (!stage.signal.aborted) stage.ledger.violation(`the stream ended: ${String(error)}`);

@@ -1,12 +1,16 @@
 import Database from "better-sqlite3";
 import type { Client } from "../../service/client/call.ts";
 import { MORTAL } from "./actors.ts";
-import { CLOCK_MS, type Grant, type Ledger, type Push } from "./ledger.ts";
+import { CLOCK_MS, type Grant, type Ledger, type Push, type Work } from "./ledger.ts";
 import type { Home } from "./service-process.ts";
-import { stepsOf } from "./workload.ts";
 
 /** Holds the database against the ledger: what was promised must be there, once. */
-export function checkAll(ledger: Ledger, home: Home, comments: readonly string[]): void {
+export function checkAll(
+  ledger: Ledger,
+  home: Home,
+  comments: readonly string[],
+  stepsOf: (work: Work) => string[],
+): void {
   const db = new Database(home.paths.databaseFile, { readonly: true });
   try {
     checkFile(ledger, db);
@@ -15,7 +19,7 @@ export function checkAll(ledger: Ledger, home: Home, comments: readonly string[]
     checkOrder(ledger, db);
     checkClaims(ledger, db);
     checkReplies(ledger, db);
-    checkWork(ledger, db);
+    checkWork(ledger, db, stepsOf);
     checkComments(ledger, db, comments);
     checkStream(ledger, db);
   } finally {
@@ -95,9 +99,9 @@ function firstEnds(grants: readonly Grant[]): Map<string, number> {
 }
 
 /** Only what is finished, or was never in a queue, may be cleaned up. */
-function mayBeGone(ledger: Ledger, push: Push, endSentMs: number | undefined): boolean {
-  if (push.topic === null || push.topic === MORTAL) return ledger.mayBeGone(push.sentMs);
-  return endSentMs !== undefined && ledger.mayBeGone(endSentMs);
+function mayBeGone(ledger: Ledger, push: Push, endSentMs: number | undefined, atMs?: number): boolean {
+  if (push.topic === null || push.topic === MORTAL) return ledger.mayBeGone(push.sentMs, atMs);
+  return endSentMs !== undefined && ledger.mayBeGone(endSentMs, atMs);
 }
 
 /** Each token once, and each pusher's events in the order in which it pushed them. */
@@ -171,7 +175,7 @@ function checkReplies(ledger: Ledger, db: Database.Database): void {
 }
 
 /** Every piece of work led to its effects, each once. */
-function checkWork(ledger: Ledger, db: Database.Database): void {
+function checkWork(ledger: Ledger, db: Database.Database, stepsOf: (work: Work) => string[]): void {
   const twice = db
     .prepare<[], { what: string; n: number }>(
       `SELECT action || ' ' || payload AS what, count(*) AS n FROM effects GROUP BY target, action, payload HAVING n > 1`,
@@ -245,17 +249,22 @@ function checkComments(ledger: Ledger, db: Database.Database, comments: readonly
   }
 }
 
-/** The live reader must have seen the whole log. */
+/** The live reader must have seen the whole log, but for what was cleaned up before it came there. */
 function checkStream(ledger: Ledger, db: Database.Database): void {
-  const seen = new Set(ledger.stream);
-  const last = ledger.stream.at(-1) ?? 0;
+  const seen = new Set(ledger.stream.map(({ seq }) => seq));
+  const last = ledger.stream.at(-1)?.seq ?? 0;
   const seqs = db.prepare<[], number>("SELECT seq FROM events ORDER BY seq").pluck().all();
   const missing = seqs.filter((seq) => seq <= last && !seen.has(seq));
   if (missing.length > 0)
     ledger.violation(`the stream left out ${missing.length} events, the first is ${missing[0]}`);
-  for (const { acks, token } of ledger.pushes.values()) {
-    if (acks[0] && acks[0].seq <= last && !seen.has(acks[0].seq))
-      ledger.violation(`the stream left out ${token}`);
+  const endsSent = firstEnds(ledger.grants);
+  for (const push of ledger.pushes.values()) {
+    const [ack] = push.acks;
+    if (!ack || ack.seq > last || seen.has(ack.seq)) continue;
+    const passedMs = ledger.stream.find(({ seq }) => seq > ack.seq)?.ms;
+    if (!mayBeGone(ledger, push, endsSent.get(ack.event_id), passedMs)) {
+      ledger.violation(`the stream left out ${push.token} at ${ack.seq}`);
+    }
   }
 }
 

@@ -26,7 +26,7 @@ import {
   spawnService,
   until,
 } from "./service-process.ts";
-import { COMMENTED, echo, torture } from "./workload.ts";
+import { COMMENTED, echo, help, stepsOf, torture } from "./workload.ts";
 
 export interface KillOptions {
   seed: number;
@@ -35,6 +35,8 @@ export interface KillOptions {
   isEnough(ledger: Ledger): boolean;
   /** Longest time that the service lives between two kills. */
   lifeMs?: number;
+  /** With an agent on the SDK, whose leases outlast a short test. */
+  withSdk?: boolean;
 }
 
 const TOKEN = "ghp_torture";
@@ -57,6 +59,7 @@ export async function killRound(options: KillOptions): Promise<Ledger> {
   home.writeConfig(`[connectors.github]\napi_url = "${github.url}"\n[log]\nmax_mb = 1000\n`);
   home.writeWorkflow("torture", torture);
   home.writeWorkflow("echo", echo);
+  if (options.withSdk) home.writeWorkflow("help", help);
   const round = new Round({ ledger, random, home, options });
   try {
     await round.run();
@@ -64,6 +67,7 @@ export async function killRound(options: KillOptions): Promise<Ledger> {
       ledger,
       home,
       issue.comments.map(({ body }) => body),
+      (work) => stepsOf(work, options.withSdk === true),
     );
   } catch (error) {
     ledger.violation(
@@ -151,7 +155,9 @@ class Round {
       ...["@ann", "@bob", "@cho"].map((name) => runClaimer(this.#stage(signal), random.fork(name), name)),
       runAgent(this.#stage(signal), random.fork("agent-1"), "1.0.0"),
       runAgent(this.#stage(signal), random.fork("agent-2"), "1.0.0"),
-      runSdkAgent(this.#stage(signal), random.fork("sdk"), this.#home.folder),
+      ...(this.#options.withSdk
+        ? [runSdkAgent(this.#stage(signal), random.fork("sdk"), this.#home.folder)]
+        : []),
       runReader(this.#stage(signal)),
     ];
   }
@@ -212,7 +218,7 @@ class Round {
       const { workflows } = await client.listWorkflows();
       const lag = workflows.reduce((sum, workflow) => sum + workflow.lag, 0);
       const { last_seq } = await client.getStatus();
-      const isRead = (this.#ledger.stream.at(-1) ?? 0) >= last_seq;
+      const isRead = (this.#ledger.stream.at(-1)?.seq ?? 0) >= last_seq;
       const states = workflows.map(
         ({ name, state, problem }) => `${name} ${state} ${problem?.message ?? ""}`,
       );

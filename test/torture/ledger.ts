@@ -62,12 +62,12 @@ export class Ledger {
   readonly replies = new Map<string, number>();
   /** What the recording agent did, by what the workflow asked for. */
   readonly handled = new Map<string, Handled>();
-  /** Effects whose end the service acknowledged. */
-  readonly overEffects = new Set<string>();
+  /** Effects whose end the service acknowledged, and when. */
+  readonly overEffects = new Map<string, number>();
   /** Commands sent by hand: idempotency key → effect. */
   readonly sentCommands = new Map<string, string>();
   /** The log as the live reader got it. */
-  readonly stream: number[] = [];
+  readonly stream: { seq: number; ms: number }[] = [];
   /** Clean-ups that were asked for: when, and how old a finished event had to be. */
   readonly cleanups: { sentMs: number; olderThanMs: number }[] = [];
   readonly violations: string[] = [];
@@ -117,9 +117,13 @@ export class Ledger {
     this.counts.completions += 1;
   }
 
-  /** What the recording agent was told to do. @returns whether it is new, so that it does it only once. */
-  handle(what: string, effect_id: string, payload: string): Handled {
-    if (this.overEffects.has(effect_id)) {
+  /**
+   * What a recording agent was told to do, and when the service handed it out: it may get to it much later.
+   * @returns what it knows of it, so that it does it only once
+   */
+  handle(what: string, effect_id: string, payload: string, handedOutMs: number): Handled {
+    const overMs = this.overEffects.get(effect_id);
+    if (overMs !== undefined && handedOutMs > overMs) {
       this.violation(`${effect_id} (${what}) came again after its result was acknowledged`);
     }
     const known = this.handled.get(what);
@@ -137,9 +141,11 @@ export class Ledger {
     return made;
   }
 
-  /** Whether a clean-up may have removed an event that was done with at `doneMs` at the earliest. */
-  mayBeGone(doneMs: number): boolean {
-    return this.cleanups.some(({ sentMs, olderThanMs }) => doneMs < sentMs + CLOCK_MS - olderThanMs);
+  /** Whether a clean-up before `atMs` may have removed an event that was done with at `doneMs` at the earliest. */
+  mayBeGone(doneMs: number, atMs = Number.POSITIVE_INFINITY): boolean {
+    return this.cleanups.some(
+      ({ sentMs, olderThanMs }) => sentMs <= atMs && doneMs < sentMs + CLOCK_MS - olderThanMs,
+    );
   }
 }
 

@@ -36,6 +36,7 @@ export async function runKills(run: LongRun, untilMs: number, first: number): Pr
       seed,
       entry: run.entry,
       lifeMs: 600,
+      withSdk: round % 2 === 1,
       isEnough: (ledger) => ledger.counts.kills >= KILLS_A_ROUND || performance.now() > untilMs,
     });
     all.kills += counts.kills;

@@ -32,10 +32,17 @@ export const echo = `
 signalbox.on("done.>", function(event)
   signalbox.state.count = (signalbox.state.count or 0) + 1
   sekia.command("${AGENT}", "record", { token = event.payload.token, step = "echo" })
-  sekia.command("${SDK_AGENT}", "record", { token = event.payload.token, step = "helped" })
 end)
 `;
 
-export function stepsOf(work: { waits: boolean }): string[] {
-  return work.waits ? ["first", "asked", "last", "echo", "helped"] : ["first", "echo", "helped"];
+/** One for the agent on the SDK. */
+export const help = `
+signalbox.on("done.>", function(event)
+  signalbox.command("${SDK_AGENT}", "record", { token = event.payload.token, step = "helped" })
+end)
+`;
+
+/** What the agents are told to do for one event. */
+export function stepsOf(work: { waits: boolean }, withSdk: boolean): string[] {
+  return ["first", "echo", ...(work.waits ? ["asked", "last"] : []), ...(withSdk ? ["helped"] : [])];
 }
