@@ -101,6 +101,7 @@ class Round {
   }
 
   async run(): Promise<void> {
+    await this.#killStarts();
     await this.#start();
     await this.#prepareTopics();
     const producing = new AbortController();
@@ -187,7 +188,17 @@ class Round {
     this.#up = Promise.withResolvers();
     await this.#service?.kill();
     this.#ledger.counts.kills += 1;
-    // Now and then it dies again before it is up.
+    await this.#killStarts();
+    await this.#start();
+    this.#ledger.counts.restarts += 1;
+    const pushes: Push[] = [...this.#ledger.pushes.values()];
+    // The newest may still be under way, so they are looked at again.
+    checkRecent(this.#ledger, this.#home, pushes.slice(this.#checkedUpTo));
+    this.#checkedUpTo = Math.max(0, pushes.length - 500);
+  }
+
+  /** Now and then it dies before it is up, the first time while it makes its database. */
+  async #killStarts(): Promise<void> {
     while (this.#random.chance(0.15)) {
       const { entry } = this.#options;
       const stillborn = spawnService(this.#home, { entry });
@@ -195,12 +206,6 @@ class Round {
       await stillborn.kill();
       this.#ledger.counts.kills += 1;
     }
-    await this.#start();
-    this.#ledger.counts.restarts += 1;
-    const pushes: Push[] = [...this.#ledger.pushes.values()];
-    // The newest may still be under way, so they are looked at again.
-    checkRecent(this.#ledger, this.#home, pushes.slice(this.#checkedUpTo));
-    this.#checkedUpTo = Math.max(0, pushes.length - 500);
   }
 
   /** Until the workflows have seen everything and the agent has done everything. */

@@ -1,6 +1,7 @@
 import { clockJumps } from "./clock.ts";
 import { backPressure, flood, foreignWriter, idleConnections, largeBodies, slowSenders } from "./crowd.ts";
 import { flippedPage, fullDisk, readOnlyDisk, truncatedLog } from "./disk.ts";
+import { killedMigration } from "./migration.ts";
 import type { Fault } from "./trial.ts";
 import { hangingWorkers } from "./workers.ts";
 
@@ -10,6 +11,7 @@ export const faults: readonly Fault[] = [
   readOnlyDisk,
   truncatedLog,
   flippedPage,
+  killedMigration,
   foreignWriter,
   backPressure,
   flood,

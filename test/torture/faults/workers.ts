@@ -4,7 +4,7 @@ import { fault, type Trial } from "./trial.ts";
 const MB = 1_048_576;
 
 /** Each does one thing that no handler should; `jobs.x` events reach all of them. */
-export const offenders = {
+export const offenders: Readonly<Record<string, string>> = {
   loops: "while true do end",
   never_yields: "while true do pcall(function() while true do end end) end",
   allocates: 'local t = {} for i = 1, 1e9 do t[i] = string.rep("x", 4194304) .. i end',
@@ -17,7 +17,7 @@ export const offenders = {
   recurses: "local function f(n) return 1 + f(n + 1) end return f(1)",
   floods_the_log: 'for i = 1, 1e9 do signalbox.log("info", string.rep("x", 1000)) end',
   floods_the_bus: 'for i = 1, 1e9 do signalbox.publish("flood.all", "flood.made", { i = i }) end',
-} as const;
+};
 
 const good = `
 signalbox.on("jobs.>", function(event)
