@@ -317,8 +317,9 @@ async function registerConnectors({
   store: Store;
 }): Promise<Executor[]> {
   const executors: Executor[] = [];
-  for (const { connector, context, configured } of supervisor.connections) {
-    if (!configured) continue;
+  const configured = supervisor.connections.filter((connection) => connection.configured);
+  await agents.onlyConnectors(new Set(configured.map(({ connector }) => connector.agent)));
+  for (const { connector, context } of configured) {
     const commands = Object.entries(connector.commands).map(([name, { title, params, idempotent }]) => ({
       name,
       title,

@@ -145,6 +145,20 @@ describe("agent registry", () => {
     expect(await registry.register({ ...deployer, name: "github" })).toMatchObject({ kind: "agent" });
   });
 
+  it("U16 a connector that this start has no settings for is offline, and comes back with them", async () => {
+    await registry.register({ ...deployer, name: "github-agent" }, "connector");
+    await registry.onlyConnectors(new Set(["github-agent"]));
+    expect(await statusOf("github-agent")).toBe("online");
+    await registry.onlyConnectors(new Set());
+    expect(await statusOf("github-agent")).toBe("offline");
+    await registry.register({ ...deployer, name: "github-agent" }, "connector");
+    expect(await told()).toEqual([
+      ["signalbox.agent.online", "github-agent"],
+      ["signalbox.agent.offline", "github-agent"],
+      ["signalbox.agent.online", "github-agent"],
+    ]);
+  });
+
   it("S16 counts its connections and open commands", async () => {
     await registry.register(deployer);
     const [first, second] = [registry.connected("deployer"), registry.connected("deployer")];

@@ -15,6 +15,8 @@ export interface AgentRegistry extends Closeable {
   beat(name: string, beat: Beat): Promise<Agent>;
   /** Said by the agent itself when it stops. @throws SignalboxError `not_found`, `conflict` */
   goOffline(name: string): Promise<void>;
+  /** Connectors that an earlier start had and this one has no settings for are offline. */
+  onlyConnectors(names: ReadonlySet<string>): Promise<void>;
   /** @throws SignalboxError `not_found` */
   get(name: string): Promise<Agent>;
   list(): Promise<Agent[]>;
@@ -77,6 +79,12 @@ class Registry implements AgentRegistry {
   async goOffline(name: string): Promise<void> {
     await this.refuseConnector(name);
     await this.#setOnline(await this.#require(name), false, "it stopped");
+  }
+
+  async onlyConnectors(names: ReadonlySet<string>): Promise<void> {
+    for (const row of await this.#options.store.listAgents())
+      if (row.kind === "connector" && !names.has(row.name))
+        await this.#setOnline(row, false, "it is not configured");
   }
 
   async get(name: string): Promise<Agent> {
