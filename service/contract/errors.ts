@@ -72,6 +72,35 @@ export const errorKinds = {
     status: 400,
     hint: "Pass strings, numbers, booleans and tables that are either lists or records.",
   },
+  action_failed: {
+    status: 502,
+    hint: "Its own words are in the message; the rest of its stderr is in the log.",
+  },
+  action_timeout: {
+    status: 504,
+    hint: "Raise `timeout` in its `define_action`, or give it less to do.",
+  },
+  action_cancelled: { status: 409, hint: "It was ended on request; start it again when it is wanted." },
+  action_output: {
+    status: 502,
+    hint: "An action writes one JSON value to stdout and everything else to stderr.",
+  },
+  action_source: {
+    status: 400,
+    hint: "Correct `source`, `subdir` or `entrypoint` in its `define_action`; they name a folder or a git URL.",
+  },
+  action_changed: {
+    status: 409,
+    hint: "Its files are not those that were approved; look at them and approve again.",
+  },
+  action_setup_failed: {
+    status: 502,
+    hint: "Its dependencies could not be installed; the installer's words are in the message.",
+  },
+  executor_missing: {
+    status: 503,
+    hint: "Install the program named in the message, or choose another `executor`.",
+  },
   wrong_usage: { status: 400, hint: "See `signalbox help`." },
 } as const satisfies Record<string, ErrorKind>;
 
