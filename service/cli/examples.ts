@@ -19,6 +19,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "topics set-prompt": ["signalbox topics set-prompt review --file review.md"],
   "topics set": ["signalbox topics set review --pause"],
   "topics purge": ["signalbox topics purge review --status dead --yes"],
+  "topics delete": ["signalbox topics delete review --yes"],
   "topics redrive": ["signalbox topics redrive review"],
   "events export": ["signalbox events export all.ndjson --since 7d"],
   "events import": ["signalbox events import all.ndjson"],

@@ -164,12 +164,22 @@ describe("pull", () => {
       ["pull", "inbox", "--claim", "--agent", "@bob", "--limit", "3", "--lease", "5m"],
     );
     expect(calls).toEqual([
-      ["claimEvents", { topic: "inbox", agent: "@bob", limit: 3, wait_ms: 0, lease_ms: 300_000 }],
+      [
+        "claimEvents",
+        { topic: "inbox", agent: "@bob", limit: 3, wait_ms: 0, create: false, lease_ms: 300_000 },
+      ],
     ]);
     expect(code).toBe(0);
     expect(stdout).toContain("Be kind.");
     expect(stdout).toContain("hello");
     expect(stdout).toContain('{"pr":7}');
+  });
+
+  it("M4 --create claims from a topic that nobody has pushed to yet", async () => {
+    const { calls } = await run({ claimEvents: { claimed: [] } }, [
+      ..."pull inbox --claim --agent @bob --create".split(" "),
+    ]);
+    expect(calls[0]?.[1]).toMatchObject({ topic: "inbox", create: true });
   });
 
   it("M4 without events is no failure, also as JSON", async () => {
@@ -237,6 +247,9 @@ describe("what ends a claim", () => {
       ["reply", { event_id: "evt_01", status: "success", body: "done", agent: "@bob" }],
     ]);
     expect([code, stdout]).toEqual([0, "evt_02  evt_01 is completed\n"]);
+    await service.close();
+    const byHand = await run({ reply: replied }, args);
+    expect(byHand.calls[0]?.[1]).toMatchObject({ source: "cli", origin_kind: "human" });
     await service.close();
     const failed = await run({ reply: { ...replied, status: "failed" } }, [
       "reply",
@@ -364,6 +377,16 @@ describe("topics", () => {
       .filter((call) => call.route === "updateTopic")
       .map((call) => call.input.prompt);
     expect(prompts).toEqual(["From a file.", "piped", null]);
+  });
+
+  it("M9 delete asks a person, after a look at whether there is such a topic", async () => {
+    const replies = { getTopic: sampleTopic({ name: "inbox" }), deleteTopic: { count: 2 } };
+    const nobody = await run(replies, ["topics", "delete", "inbox"]);
+    expect([nobody.code, nobody.calls.map(([route]) => route)]).toEqual([2, ["getTopic"]]);
+    await service.close();
+    const yes = await run(replies, ["topics", "delete", "inbox", "--force"], { typed: "y\n" });
+    expect([yes.code, yes.stdout]).toEqual([0, "inbox is deleted\n"]);
+    expect(yes.calls[1]).toEqual(["deleteTopic", { topic: "inbox", force: true }]);
   });
 
   it("purge asks a person, and wants --yes where nobody sits", async () => {

@@ -231,6 +231,14 @@ export const routes = {
     body: topics.updateTopic,
     reply: topics.topic,
   },
+  deleteTopic: {
+    method: "DELETE",
+    path: "/v1/topics/:topic",
+    summary: "Delete a topic; its events stay in the log.",
+    params: topicName,
+    query: topics.deleteTopic,
+    reply: topics.counted,
+  },
   claimEvents: {
     method: "POST",
     path: "/v1/topics/:topic/claim",

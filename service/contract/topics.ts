@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { durationMs, json, jsonObject, name, pageLimit, text } from "./common.ts";
-import { delivery, event } from "./events.ts";
+import { durationMs, flag, json, jsonObject, name, pageLimit, text } from "./common.ts";
+import { delivery, event, originKind } from "./events.ts";
 
 export const topicCounts = z.object({
   pending: z.int(),
@@ -51,6 +51,8 @@ export const claim = z.strictObject({
   wait_ms: durationMs.max(600_000).default(0),
   /** The topic's own lease when left out. */
   lease_ms: durationMs.min(100).optional(),
+  /** False: a topic that does not exist is `not_found` instead of made, since its name may be mistyped. */
+  create: z.boolean().default(true),
 });
 export type Claim = z.infer<typeof claim>;
 
@@ -88,6 +90,10 @@ export const settled = z.object({ event_id: z.string(), delivery });
 
 export const reply = z.strictObject({
   ...holder,
+  /** Who answers, where no agent does: `cli`. */
+  source: name.optional(),
+  /** What kind of sender `source` is; `agent` when left out. */
+  origin_kind: originKind.optional(),
   /** `success` and `completed` mean the same, as do `failure` and `failed`. */
   status: z.enum(["success", "completed", "failed", "failure"]).default("success"),
   body: text(1_048_576).default(""),
@@ -111,5 +117,10 @@ export const purge = z.strictObject({
 export const redrive = z.strictObject({
   event_ids: z.array(z.string()).max(1_000).optional(),
   include_failed: z.boolean().default(false),
+});
+/** Deleting a topic forgets its settings and its deliveries; its events stay in the log. */
+export const deleteTopic = z.strictObject({
+  /** Also when events are waiting in it. */
+  force: flag.default(false),
 });
 export const counted = z.object({ count: z.int() });

@@ -218,6 +218,39 @@ describe("refusals", () => {
     expect((await call("HEAD", "/v1/events/stream")).status).toBe(405);
   });
 
+  it("M4 M9 a mistyped topic is told of with the nearest name, also to claims that do not make topics", async () => {
+    await service.client.createTopic({ name: "reviews" });
+    const typo = { status: 404, code: "not_found", hint: expect.stringContaining("Did you mean reviews?") };
+    const body = { agent: "@a", create: false };
+    expect(await refusal("POST", "/v1/topics/reveiws/claim", { body })).toMatchObject(typo);
+    expect(await refusal("DELETE", "/v1/topics/reveiws")).toMatchObject(typo);
+    expect((await service.client.listTopics()).topics.map(({ name }) => name)).not.toContain("reveiws");
+    expect(await service.client.claimEvents({ topic: "later", agent: "@a" })).toEqual({ claimed: [] });
+  });
+
+  it("M9 a topic with events that wait is deleted by force alone, one with claimed events never", async () => {
+    const { client } = service;
+    await client.pushEvent({ topic: "leaving", body: "x" });
+    await client.pushEvent({ topic: "leaving", body: "y" });
+    const path = "/v1/topics/leaving";
+    expect(await refusal("DELETE", path)).toMatchObject({ status: 409, code: "conflict" });
+    const [one] = (await client.claimEvents({ topic: "leaving", agent: "@a" })).claimed;
+    expect(await refusal("DELETE", `${path}?force=true`)).toMatchObject({ status: 409, code: "conflict" });
+    await client.completeClaim({ event_id: one?.event.id ?? "" });
+    expect(await client.deleteTopic({ topic: "leaving", force: true })).toEqual({ count: 2 });
+    expect(await refusal("GET", path)).toMatchObject({ code: "not_found" });
+    expect(await client.getEvent({ event_id: one?.event.id ?? "" })).toMatchObject({ deliveries: [] });
+  });
+
+  it("M8 an answer by hand has its own source", async () => {
+    const { event_id } = await service.client.pushEvent({ topic: "by-hand", body: "x" });
+    const { reply_id } = await service.client.reply({ event_id, source: "cli", origin_kind: "human" });
+    expect((await service.client.getEvent({ event_id: reply_id })).event).toMatchObject({
+      source: "cli",
+      origin_kind: "human",
+    });
+  });
+
   it("P6 U13 409: what clashes with the present state", async () => {
     await service.client.createTopic({ name: "taken" });
     expect(await refusal("POST", "/v1/topics", { body: { name: "taken" } })).toMatchObject({

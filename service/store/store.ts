@@ -306,6 +306,8 @@ export interface Store extends Closeable {
   getTopic(name: string): Promise<Topic | null>;
   /** Creates or changes it. */
   saveTopic(name: string, patch: Partial<TopicSettings>, now_ms: number): Promise<Topic>;
+  /** Forgets its settings. @throws `not_found`, `conflict` (it has deliveries) */
+  deleteTopic(name: string): Promise<void>;
   /** @throws `not_found`, `forbidden` (not on the topic's list) */
   claim(request: ClaimRequest): Promise<ClaimedEvent[]>;
   peek(topic: string, limit: number, now_ms: number): Promise<Event[]>;

@@ -18,7 +18,7 @@ afterEach(async () => {
 
 const never = new AbortController().signal;
 const claim = (request: Partial<Claim> = {}, signal = never) =>
-  queue.claim("work", { agent: "@a", limit: 1, wait_ms: 0, ...request }, signal);
+  queue.claim("work", { agent: "@a", limit: 1, wait_ms: 0, create: true, ...request }, signal);
 const push = (body: string, more: object = {}) => append(opened, { topic: "work", body, ...more });
 
 describe("a claim", () => {

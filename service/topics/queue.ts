@@ -102,7 +102,7 @@ async function answer({ store, clock, events }: QueueOptions, event_id: string, 
   const draft = events.draft(
     {
       type: "message.replied",
-      source: reply.agent ?? "api",
+      source: reply.agent ?? reply.source ?? "api",
       topic: reply.topic,
       subject: reply.topic === undefined ? `replies.${event.topic ?? event.source}` : undefined,
       body: reply.body,
@@ -112,7 +112,7 @@ async function answer({ store, clock, events }: QueueOptions, event_id: string, 
       conversation_key: event.conversation_key ?? undefined,
       user_key: event.user_key ?? undefined,
       scope: event.scope ?? undefined,
-      origin_kind: "agent",
+      origin_kind: reply.origin_kind ?? "agent",
     },
     event,
   );

@@ -273,6 +273,22 @@ export function queueConformance(current: () => OpenedStore): void {
     expect(await claim("t")).toHaveLength(1);
   });
 
+  it("M9 a topic is deleted with its settings once it has no events, and begins anew with the next one", async () => {
+    const { store } = current();
+    await expect(store.deleteTopic("t")).rejects.toMatchObject({ code: "not_found" });
+    await store.saveTopic("t", { prompt: "You triage." }, now());
+    const event = await push("t");
+    await push("t", { delay_ms: 60_000 });
+    await expect(store.deleteTopic("t")).rejects.toMatchObject({ code: "conflict" });
+    await store.purge("t", "all");
+    await store.deleteTopic("t");
+    expect(await store.getTopic("t")).toBeNull();
+    await expect(claim("t")).rejects.toMatchObject({ code: "not_found" });
+    expect((await store.getEvent(event.id))?.topic).toBe("t");
+    await push("t");
+    expect(await store.getTopic("t")).toMatchObject({ prompt: null, counts: { pending: 1, delayed: 0 } });
+  });
+
   it("M23 a topic with a list gives its events to those on it", async () => {
     await current().store.saveTopic("t", { allow: ["@bob", "@ann"] }, now());
     await push("t");

@@ -25,6 +25,7 @@ interface PullOptions {
   wait?: number | true;
   limit: number;
   lease?: number;
+  create?: boolean;
 }
 
 export function register(program: Command, context: Context): void {
@@ -41,6 +42,7 @@ export function register(program: Command, context: Context): void {
     )
     .option("-n, --limit <count>", "at most so many", wholeNumber, 1)
     .option("--lease <time>", "how long they are yours; default as the topic says (10m)", duration)
+    .option("--create", "make the topic where it does not exist yet, and claim from it")
     .action((topic: string, options: PullOptions) =>
       options.claim ? claim(context, topic, options) : peek(context, topic, options),
     );
@@ -60,6 +62,7 @@ async function claim(context: Context, topic: string, options: PullOptions): Pro
       agent,
       limit: options.limit,
       wait_ms,
+      create: options.create === true,
       ...(options.lease === undefined ? {} : { lease_ms: options.lease }),
     }),
   );
@@ -216,10 +219,12 @@ function replying(command: Command, context: Context, holder: (options: SettleOp
       const body = options.body === "-" || isPiped ? await readAll(io) : options.body;
       const { status, payload, meta, topic } = options;
       const client = await context.client();
+      const agent = context.agent(options.agent);
       const reply = await client.reply({
         event_id: id,
         status,
         ...holder(options),
+        ...(agent === undefined ? { source: "cli", origin_kind: "human" } : {}),
         ...given({ body, payload, meta, topic }),
       });
       out.result(reply, () => out.line(reply.reply_id, "  ", id, " is ", statusPart(reply.status)));

@@ -77,6 +77,13 @@ function deliveries(topics: Command, context: Context): void {
       );
     });
   topics
+    .command("delete")
+    .description("delete a topic; its events stay in the log")
+    .argument("<topic>")
+    .option("--force", "also when events are waiting in it")
+    .option("-y, --yes", "do not ask")
+    .action((topic: string, options: { force?: boolean; yes?: boolean }) => remove(context, topic, options));
+  topics
     .command("dead")
     .description("list dead letters: events whose attempts are used up")
     .argument("<topic>")
@@ -197,6 +204,19 @@ function show({ out }: Context, topic: Topic): void {
     ]);
     if (topic.prompt !== null) out.line("\n", topic.prompt);
   });
+}
+
+async function remove(
+  context: Context,
+  topic: string,
+  options: { force?: boolean; yes?: boolean },
+): Promise<void> {
+  const client = await context.client();
+  // Before the question, since a mistyped name needs none.
+  await client.getTopic({ topic });
+  await confirmed(context, `Delete ${topic} with its settings?`, options.yes);
+  const reply = await client.deleteTopic({ topic, force: options.force === true });
+  context.out.result(reply, () => context.out.line(`${topic} is deleted`));
 }
 
 async function confirmed({ io, out }: Context, question: string, isSure: boolean | undefined): Promise<void> {

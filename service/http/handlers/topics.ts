@@ -1,4 +1,5 @@
 import { SignalboxError } from "../../contract/errors.ts";
+import { nearest } from "../../lib/nearest.ts";
 import type { Handlers } from "../register.ts";
 import type { Parts } from "./parts.ts";
 
@@ -7,6 +8,7 @@ type TopicRoutes =
   | "createTopic"
   | "getTopic"
   | "updateTopic"
+  | "deleteTopic"
   | "claimEvents"
   | "peekEvents"
   | "purgeTopic"
@@ -20,11 +22,15 @@ type TopicRoutes =
 export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, TopicRoutes> {
   const require = async (name: string) => {
     const topic = await store.getTopic(name);
-    if (!topic)
-      throw new SignalboxError("not_found", `there is no topic ${name}`, {
-        hint: "`signalbox topics list` shows those there are; pushing to a topic creates it.",
-      });
-    return topic;
+    if (topic) return topic;
+    const meant = nearest(
+      name,
+      (await store.listTopics()).map((one) => one.name),
+    );
+    const guess = meant === null ? "" : `Did you mean ${meant}? `;
+    throw new SignalboxError("not_found", `there is no topic ${name}`, {
+      hint: `${guess}\`signalbox topics list\` shows those there are; pushing to a topic creates it.`,
+    });
   };
   return {
     listTopics: async () => ({ topics: await store.listTopics() }),
@@ -40,7 +46,19 @@ export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, T
       await require(topic);
       return topics.update(topic, patch);
     },
+    async deleteTopic({ topic, force }) {
+      const { counts } = await require(topic);
+      if (counts.processing > 0) throw stillHeld(topic, counts.processing);
+      if (counts.pending > 0 && !force)
+        throw new SignalboxError("conflict", `${counts.pending} events are waiting in ${topic}`, {
+          hint: "Purge them first, or delete it with them by `--force`.",
+        });
+      const count = await store.purge(topic, "all");
+      await store.deleteTopic(topic);
+      return { count };
+    },
     async claimEvents({ topic, ...claim }, context) {
+      if (!claim.create) await require(topic);
       const claimed = await topics.claim(topic, claim, context.signal);
       if (!context.signal.aborted) return { claimed };
       // Whoever asked is gone, or the service stops: what was taken must not lie until its lease ends.
@@ -92,4 +110,10 @@ export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, T
       };
     },
   };
+}
+
+function stillHeld(topic: string, count: number): SignalboxError {
+  return new SignalboxError("conflict", `${count} events of ${topic} are claimed`, {
+    hint: "Wait until they are done, or release them.",
+  });
 }

@@ -10,7 +10,7 @@ export interface TopicDefaults {
 }
 
 export interface Topics {
-  methods: Pick<Store, "listTopics" | "getTopic" | "saveTopic">;
+  methods: Pick<Store, "listTopics" | "getTopic" | "saveTopic" | "deleteTopic">;
   /** @throws SignalboxError `not_found` */
   require(name: string): TopicSql;
   /** Inside a write: creates it where it does not exist. */
@@ -52,6 +52,14 @@ export function openTopics(context: SqliteContext, defaults: TopicDefaults): Top
         changes.topics.add(name);
         return counted(next);
       }),
+    deleteTopic: (name) =>
+      committer.write(() => {
+        require(name);
+        if (statements.delivery.get(name))
+          throw new SignalboxError("conflict", `${name} still has events`, { hint: "Purge it first." });
+        statements.remove.run(name);
+        memory.topics.delete(name);
+      }),
   };
   return { methods, require, ensure };
 }
@@ -66,6 +74,11 @@ function prepare({ db }: SqliteContext) {
     counts: db.prepare<[string], { status: StoredStatus; n: number }>(
       "SELECT status, n FROM counts WHERE topic = ?",
     ),
+    delivery: db.prepare<[string], { seq: number }>(
+      `SELECT seq FROM deliveries
+       WHERE status IN ('pending', 'delayed', 'processing', 'completed', 'failed', 'dead') AND topic = ? LIMIT 1`,
+    ),
+    remove: db.prepare<[string]>("DELETE FROM topics WHERE name = ?"),
     update: db.prepare<[TopicSql]>(
       `UPDATE topics SET prompt = @prompt, lease_ms = @lease_ms, max_attempts = @max_attempts, retention_ms = @retention_ms,
          pending_ttl_ms = @pending_ttl_ms, paused = @paused, allow = @allow WHERE name = @name`,
