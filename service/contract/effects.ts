@@ -19,11 +19,10 @@ export const effectState = z.enum([
 ]);
 export type EffectState = z.infer<typeof effectState>;
 
-/** `ask`: a question that a person answers; its result is the choice. */
-export const effectKind = z.enum(["command", "ask"]);
-export type EffectKind = z.infer<typeof effectKind>;
-
-/** Kinds that a policy may speak of, also before they are there. */
+/**
+ * `command` goes to an agent or a connector; `ask` is a question that a person answers, its result is the choice. The
+ * others are what this service carries out itself: `http`, `mail`, `shell`, `action`, …
+ */
 export const effectKindName = z
   .string()
   .regex(/^[a-z][a-z_]*$/, "must be a kind of effect such as command, ask, http or shell");
@@ -33,14 +32,16 @@ export const policyDecision = z.enum(["allow", "ask", "deny"]);
 /** One act on the outside world: what, why, who allowed it, what came of it. */
 export const effect = z.object({
   id: z.string(),
-  kind: effectKind,
+  kind: effectKindName,
   /** Whom it goes to: the agent of a command. */
   target: z.string(),
   /** What is asked for: the command. */
   action: z.string(),
   payload: jsonObject,
-  /** Hex SHA-256 of the canonical JSON of kind, target, action and payload. */
+  /** Hex SHA-256 of the canonical JSON of kind, target, action, payload, and bound where there is any. */
   sha256: z.string(),
+  /** What the hash covers besides, such as the digest of a script. */
+  bound: jsonObject.nullable(),
   /** One line that a person understands. */
   summary: z.string(),
   state: effectState,

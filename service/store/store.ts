@@ -34,10 +34,12 @@ export interface Committed {
   events: Event[];
   /** Topics that may have something to claim. */
   topics: Set<string>;
-  /** Targets that may have an effect to carry out. */
+  /** Lanes that may have an effect to carry out: `laneOf`. */
   targets: Set<string>;
   /** Ids of effects whose state changed, and of new ones that a person has to look at. */
   changed: string[];
+  /** Ids of new effects that are not judged yet. */
+  proposed: string[];
   /** Effects that reached an end. */
   ended: Effect[];
   /** Earliest time at which something that this commit changed has to be looked at again. */
@@ -100,6 +102,8 @@ export interface EffectDraft {
   action: string;
   payload: JsonObject;
   sha256: string;
+  /** What the hash covers besides; null when nothing. */
+  bound?: JsonObject | null;
   summary: string;
   idempotency_key: string;
   state: EffectState;
@@ -117,9 +121,10 @@ export interface EffectDraft {
   budgets?: BudgetCheck[] | undefined;
 }
 
-/** At most `count` effects like this since a time. Texts of `like` may hold `*` and `?`; one of each list has to match. */
+/** At most `count` effects like this, or `bytes` of their payloads, since a time. Texts of `like` may hold `*` and `?`; one of each list has to match. */
 export interface BudgetCheck {
-  count: number;
+  count?: number | undefined;
+  bytes?: number | undefined;
   since_ms: number;
   like: Partial<Record<"kind" | "target" | "action" | "workflow" | "source", readonly string[] | undefined>>;
   /** What the effect becomes once it is used up. */
@@ -141,6 +146,14 @@ export interface EffectRow extends Effect {
   depth: number;
 }
 
+/** Who carries an effect out: the agent of a command, or whoever does this kind, whatever its target. */
+export type EffectLane = { target: string } | { kind: string };
+
+/** A lane's name in `Committed.targets`. */
+export function laneOf(effect: { kind: string; target: string }): string {
+  return effect.kind === "command" ? effect.target : `kind:${effect.kind}`;
+}
+
 export interface EffectChange {
   /** It must be in one of these, and under this lease where one is given; otherwise nothing happens. */
   from: readonly EffectState[];
@@ -156,8 +169,17 @@ export interface EffectChange {
   expires_ms?: number | null;
   /** Tells its end; recorded in the same transaction, and named in `result_event_id`. */
   event?: EventDraft;
-  /** Its bytes have changed: decided about anew, under another code. */
-  changed?: { sha256: string; policy: Effect["policy"]; code: string };
+  /** Its bytes have changed, or it is judged: decided about anew, under another code if it waits. */
+  changed?: {
+    sha256: string;
+    policy: Effect["policy"];
+    code?: string | undefined;
+    bound?: JsonObject | null;
+  };
+  /** What else there is to tell, in the same transaction. */
+  events?: EventDraft[] | undefined;
+  /** Of one that becomes approved: the first that is used up makes it wait. */
+  budgets?: BudgetCheck[] | undefined;
   /** Where an end says no more, the end itself goes into the audit trail. */
   audit?: AuditDraft;
 }
@@ -354,20 +376,26 @@ export interface Store extends Closeable {
   proposeEffects(drafts: EffectDraft[]): Promise<EffectRow[]>;
   getEffect(id: string): Promise<EffectRow | null>;
   listEffects(query: EffectQuery): Promise<EffectRow[]>;
-  /** Takes approved effects of a target whose time has come, in the order they were asked for. */
-  claimEffects(request: {
-    target: string;
-    by: string;
-    limit: number;
-    lease_ms: number;
-    now_ms: number;
-  }): Promise<EffectRow[]>;
+  /** Takes approved effects of a lane whose time has come, in the order they were asked for. */
+  claimEffects(
+    request: EffectLane & { by: string; limit: number; lease_ms: number; now_ms: number },
+  ): Promise<EffectRow[]>;
   /** Compare and set; null when it is not in a state of `from`, or under another lease. */
   changeEffect(id: string, change: EffectChange): Promise<EffectRow | null>;
   extendEffects(ids: string[], by: string, lease_until_ms: number): Promise<void>;
   /** Running under an expired lease, or approved and expired, or approved and newly due. */
   dueEffects(now_ms: number): Promise<{ lapsed: EffectRow[]; expired: EffectRow[]; targets: string[] }>;
   runningEffects(): Promise<EffectRow[]>;
+  /** Those that nobody judged yet, oldest first. */
+  proposedEffects(): Promise<EffectRow[]>;
+  /** Whether one like this was carried out before: with success, or where `bound` is given however it ended. */
+  isFamiliar(like: {
+    kind: string;
+    target: string;
+    action: string;
+    source?: string | undefined;
+    bound?: JsonObject | undefined;
+  }): Promise<boolean>;
   /** The id of the effect that a code was made for. */
   findApprovalCode(code: string): Promise<string | null>;
   /** The newest effect of this kind and target before `id` that was allowed; any target where it is left out. */

@@ -129,6 +129,7 @@ export function sampleEffect(fields: Partial<Effect> = {}): Effect {
     action: "add_label",
     payload: { label: "bug" },
     sha256: "00",
+    bound: null,
     summary: 'Add label "bug" to acme/site#7',
     state: "succeeded",
     cause: {

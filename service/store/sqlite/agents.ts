@@ -34,7 +34,7 @@ export function agentMethods(context: SqliteContext, append: AppendOne): AgentMe
   const setOnline = db.prepare("UPDATE agents SET online = ? WHERE name = ? AND online <> ?");
   const remove = db.prepare("DELETE FROM agents WHERE name = ?");
   const open = db.prepare<[], { target: string; n: number }>(
-    "SELECT target, count(*) AS n FROM effects WHERE state IN ('approved', 'running') GROUP BY target",
+    "SELECT target, count(*) AS n FROM effects WHERE state IN ('approved', 'running') AND kind = 'command' GROUP BY target",
   );
   const require = (name: string) => {
     const row = one.get(name);

@@ -6,6 +6,7 @@ export class Changes implements Committed {
   topics = new Set<string>();
   targets = new Set<string>();
   changed: string[] = [];
+  proposed: string[] = [];
   ended: Committed["ended"] = [];
   dueMs: number | null = null;
   /** `topic\0status` → how many more or fewer. */
@@ -34,6 +35,7 @@ export class Changes implements Committed {
     for (const topic of other.topics) this.topics.add(topic);
     for (const target of other.targets) this.targets.add(target);
     for (const id of other.changed) this.changed.push(id);
+    for (const id of other.proposed) this.proposed.push(id);
     for (const effect of other.ended) this.ended.push(effect);
     if (other.dueMs !== null) this.dueAt(other.dueMs);
     for (const [key, by] of other.#counts) this.#counts.set(key, (this.#counts.get(key) ?? 0) + by);

@@ -1,6 +1,16 @@
+import type { JsonObject } from "../../contract/common.ts";
 import type { EffectState } from "../../contract/effects.ts";
+import { canonicalJson } from "../../lib/canonical.ts";
 import { newId } from "../../lib/ids.ts";
-import type { AuditDraft, BudgetCheck, EffectChange, EffectDraft, EffectRow, Store } from "../store.ts";
+import {
+  type AuditDraft,
+  type BudgetCheck,
+  type EffectChange,
+  type EffectDraft,
+  type EffectRow,
+  laneOf,
+  type Store,
+} from "../store.ts";
 import type { AppendOne } from "./append.ts";
 import type { AuditOne } from "./audit.ts";
 import type { Changes } from "./committer.ts";
@@ -17,6 +27,8 @@ type EffectMethods = Pick<
   | "extendEffects"
   | "dueEffects"
   | "runningEffects"
+  | "proposedEffects"
+  | "isFamiliar"
   | "findApprovalCode"
   | "lastAllowed"
 >;
@@ -36,9 +48,9 @@ export function createPropose(context: SqliteContext, append: AppendOne, audit: 
   const { db } = context;
   const byKey = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE idempotency_key = ?");
   const insert = db.prepare(
-    `INSERT INTO effects (id, kind, target, action, payload, sha256, summary, idempotency_key, state, event_id, run_id, workflow,
+    `INSERT INTO effects (id, kind, target, action, payload, bound, sha256, summary, idempotency_key, state, event_id, run_id, workflow,
        version, line, source, depth, policy_decision, policy_rule, correlation_id, created_ms, updated_ms, expires_ms)
-     VALUES (@id, @kind, @target, @action, @payload, @sha256, @summary, @idempotency_key, @state, @event_id, @run_id, @workflow,
+     VALUES (@id, @kind, @target, @action, @payload, @bound, @sha256, @summary, @idempotency_key, @state, @event_id, @run_id, @workflow,
        @version, @line, @source, @depth, @policy_decision, @policy_rule, @correlation_id, @created_ms, @created_ms, @expires_ms)
      ON CONFLICT (idempotency_key) DO NOTHING`,
   );
@@ -52,18 +64,21 @@ export function createPropose(context: SqliteContext, append: AppendOne, audit: 
     audit(judged(draft));
   };
   return (asked, changes) => {
-    const spent = asked.state === "approved" ? asked.budgets?.find(isUsedUp) : undefined;
+    const spent =
+      asked.state === "approved" ? asked.budgets?.find((one) => isUsedUp(one, asked.payload)) : undefined;
     const draft: EffectDraft = spent ? { ...asked, ...spent.held, state: "waiting" } : asked;
-    const { cause, policy, payload, code: _code, events: _events, budgets: _budgets, ...rest } = draft;
+    const { cause, policy, payload, bound, code: _code, events: _events, budgets: _budgets, ...rest } = draft;
     const row = {
       ...rest,
       ...cause,
       payload: JSON.stringify(payload),
+      bound: bound ? canonicalJson(bound) : null,
       policy_decision: policy.decision,
       policy_rule: policy.rule,
     };
     const isNew = insert.run(row).changes > 0;
-    if (isNew && draft.state === "approved") changes.targets.add(draft.target);
+    if (isNew && draft.state === "approved") changes.targets.add(laneOf(draft));
+    if (isNew && draft.state === "proposed") changes.proposed.push(draft.id);
     if (isNew && draft.expires_ms !== null) changes.dueAt(draft.expires_ms);
     if (isNew) recordNew(draft, changes);
     const kept = byKey.get(draft.idempotency_key);
@@ -75,21 +90,20 @@ export function createPropose(context: SqliteContext, append: AppendOne, audit: 
 /** What waits or was refused has used nothing up. */
 const COUNTED = "created_ms >= ? AND state NOT IN ('proposed', 'waiting', 'denied', 'expired', 'skipped')";
 
-function budgetCount({ db }: SqliteContext): (budget: BudgetCheck) => boolean {
-  return ({ count, since_ms, like }) => {
+/** Whether the budget has no room for one more with this payload. */
+function budgetCount({ db }: SqliteContext): (budget: BudgetCheck, payload: JsonObject) => boolean {
+  return ({ count, bytes, since_ms, like }, payload) => {
     const limits = Object.entries(like).filter(
       (entry): entry is [string, string[]] => entry[1] !== undefined,
     );
     const where = limits.map(([column, globs]) => `(${globs.map(() => `${column} GLOB ?`).join(" OR ")})`);
-    const sql = `SELECT count(*) FROM effects WHERE ${[COUNTED, ...where].join(" AND ")}`;
+    const sql = `SELECT count(*) AS n, coalesce(sum(octet_length(payload)), 0) AS size FROM effects WHERE ${[COUNTED, ...where].join(" AND ")}`;
     // SQLite's GLOB also knows sets in brackets, which the policy does not.
     const values = limits.flatMap(([, globs]) => globs.map((glob) => glob.replaceAll("[", "[[]")));
-    return (
-      (db
-        .prepare<unknown[], number>(sql)
-        .pluck()
-        .get(since_ms, ...values) ?? 0) >= count
-    );
+    const used = db.prepare<unknown[], { n: number; size: number }>(sql).get(since_ms, ...values);
+    if (!used) return false;
+    const size = Buffer.byteLength(JSON.stringify(payload));
+    return (count !== undefined && used.n >= count) || (bytes !== undefined && used.size + size > bytes);
   };
 }
 
@@ -103,7 +117,7 @@ function judged(draft: EffectDraft): Parameters<AuditOne>[0] {
   const { id, sha256, created_ms, kind, target, action, state, policy, cause } = draft;
   const { source, workflow, line, event_id } = cause;
   return {
-    kind: "judged",
+    kind: state === "proposed" ? "proposed" : "judged",
     effect_id: id,
     sha256,
     time_ms: created_ms,
@@ -137,12 +151,8 @@ export function effectMethods(
 ): EffectMethods {
   const { db, committer } = context;
   const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
-  const take = db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
-    `UPDATE effects SET state = 'running', claimed_by = ?, lease = ?, lease_until_ms = ?, attempts = attempts + 1, updated_ms = ?, not_before_ms = NULL
-     WHERE seq IN (SELECT seq FROM effects WHERE target = ? AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
-       AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY seq LIMIT ?)
-     RETURNING *`,
-  );
+  const take = prepareTake(db, "kind = 'command' AND target = ?");
+  const takeKind = prepareTake(db, "kind <> 'command' AND kind = ?");
   const extend = db.prepare(
     "UPDATE effects SET lease_until_ms = max(lease_until_ms, ?) WHERE id = ? AND state = 'running' AND claimed_by = ?",
   );
@@ -152,10 +162,20 @@ export function effectMethods(
   const expired = db.prepare<[number], EffectSql>(
     "SELECT * FROM effects WHERE state IN ('approved', 'waiting') AND expires_ms <= ? LIMIT 500",
   );
-  const nowDue = db.prepare<[number], { target: string }>(
-    "SELECT DISTINCT target FROM effects WHERE state = 'approved' AND not_before_ms <= ?",
+  const nowDue = db.prepare<[number], { kind: string; target: string }>(
+    "SELECT DISTINCT kind, target FROM effects WHERE state = 'approved' AND not_before_ms <= ?",
   );
   const running = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'running'");
+  const proposed = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'proposed' ORDER BY seq");
+  const like =
+    "kind = @kind AND target = @target AND action = @action AND (@source IS NULL OR source = @source)";
+  const known = db.prepare<[object], unknown>(
+    `SELECT 1 FROM effects WHERE ${like} AND state = 'succeeded' LIMIT 1`,
+  );
+  const knownBound = db.prepare<[object], unknown>(
+    `SELECT 1 FROM effects WHERE ${like} AND state IN ('approved', 'running', 'succeeded', 'failed', 'unknown')
+       AND bound = @bound LIMIT 1`,
+  );
   const change = changeOne(context, append, audit);
 
   return {
@@ -183,10 +203,11 @@ export function effectMethods(
       const sql = `SELECT * FROM effects ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""} ORDER BY id DESC LIMIT ?`;
       return (db.prepare(sql).all(...values, query.limit + 1) as EffectSql[]).map(toEffect);
     },
-    claimEffects: ({ target, by, limit, lease_ms, now_ms }) =>
+    claimEffects: ({ by, limit, lease_ms, now_ms, ...lane }) =>
       committer.write((changes) => {
         const until = now_ms + lease_ms;
-        const rows = take.all(by, newId("lea"), until, now_ms, target, now_ms, now_ms, limit);
+        const [statement, whose] = "kind" in lane ? [takeKind, lane.kind] : [take, lane.target];
+        const rows = statement.all(by, newId("lea"), until, now_ms, whose, now_ms, now_ms, limit);
         if (rows.length > 0) changes.dueAt(until);
         for (const row of rows) changes.changed.push(row.id);
         return rows.sort((a, b) => a.seq - b.seq).map(toEffect);
@@ -200,11 +221,26 @@ export function effectMethods(
     dueEffects: async (now_ms) => ({
       lapsed: lapsed.all(now_ms).map(toEffect),
       expired: expired.all(now_ms).map(toEffect),
-      targets: nowDue.all(now_ms).map((row) => row.target),
+      targets: [...new Set(nowDue.all(now_ms).map(laneOf))],
     }),
     runningEffects: async () => running.all().map(toEffect),
+    proposedEffects: async () => proposed.all().map(toEffect),
+    async isFamiliar({ kind, target, action, source, bound }) {
+      const like = { kind, target, action, source: source ?? null };
+      if (bound) return knownBound.get({ ...like, bound: canonicalJson(bound) }) !== undefined;
+      return known.get(like) !== undefined;
+    },
     ...approvalMethods(context),
   };
+}
+
+function prepareTake(db: SqliteContext["db"], lane: string) {
+  return db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
+    `UPDATE effects SET state = 'running', claimed_by = ?, lease = ?, lease_until_ms = ?, attempts = attempts + 1, updated_ms = ?, not_before_ms = NULL
+     WHERE seq IN (SELECT seq FROM effects WHERE ${lane} AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
+       AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY seq LIMIT ?)
+     RETURNING *`,
+  );
 }
 
 /** Compare and set of one effect, with the event that tells of it. */
@@ -214,24 +250,47 @@ function changeOne(context: SqliteContext, append: AppendOne, audit: AuditOne) {
   const update = db.prepare<[object], EffectSql>(
     `UPDATE effects SET state = @state, updated_ms = @updated_ms, result = @result, error = @error, not_before_ms = @not_before_ms,
        lease = @lease, lease_until_ms = @lease_until_ms, expires_ms = @expires_ms, result_event_id = @result_event_id,
-       sha256 = @sha256, policy_decision = @policy_decision, policy_rule = @policy_rule
+       sha256 = @sha256, bound = @bound, policy_decision = @policy_decision, policy_rule = @policy_rule
      WHERE id = @id RETURNING *`,
   );
   const saveCode = prepareCode(context);
-  return (id: string, request: EffectChange, changes: Changes): EffectRow | null => {
+  const isUsedUp = budgetCount(context);
+  return (id: string, asked: EffectChange, changes: Changes): EffectRow | null => {
     const row = one.get(id);
-    if (!row || !request.from.includes(row.state)) return null;
+    if (!row) return null;
+    const request = withinBudgets(asked, JSON.parse(row.payload) as JsonObject, isUsedUp);
+    if (!request.from.includes(row.state)) return null;
     if (request.lease !== undefined && request.lease !== row.lease) return null;
     if (request.if_sha256 !== undefined && request.if_sha256 !== row.sha256) return null;
     const told = request.event ? append(request.event, changes).event.id : row.result_event_id;
     const after = update.get(changed(row, request, told));
     if (!after) return null;
     const effect = toEffect(after);
-    if (request.changed) saveCode.run(request.changed.code, id);
+    if (request.changed?.code !== undefined) saveCode.run(request.changed.code, id);
+    for (const event of request.events ?? []) append(event, changes);
     const entry = request.audit ?? endOf(effect);
     if (entry) audit({ ...entry, effect_id: id, sha256: effect.sha256, time_ms: request.now_ms });
     announce(effect, changes);
     return effect;
+  };
+}
+
+/** What an approval becomes once a budget is used up. */
+function withinBudgets(
+  request: EffectChange,
+  payload: JsonObject,
+  isUsedUp: (budget: BudgetCheck, payload: JsonObject) => boolean,
+): EffectChange {
+  const spent = request.budgets?.find((budget) => isUsedUp(budget, payload));
+  if (!spent) return request;
+  const { policy, code, events } = spent.held;
+  const { changed, audit } = request;
+  return {
+    ...request,
+    to: "waiting",
+    ...(changed ? { changed: { ...changed, policy, code } } : {}),
+    ...(audit ? { audit: { ...audit, detail: { ...audit.detail, ...policy, state: "waiting" } } } : {}),
+    events,
   };
 }
 
@@ -253,6 +312,11 @@ function changed(row: EffectSql, request: EffectChange, result_event_id: string 
     expires_ms: request.expires_ms === undefined ? row.expires_ms : request.expires_ms,
     result_event_id,
     sha256: request.changed?.sha256 ?? row.sha256,
+    bound: request.changed?.bound
+      ? canonicalJson(request.changed.bound)
+      : request.changed?.bound === null
+        ? null
+        : row.bound,
     policy_decision: request.changed?.policy.decision ?? row.policy_decision,
     policy_rule: request.changed?.policy.rule ?? row.policy_rule,
   };
@@ -263,7 +327,8 @@ function announce(effect: EffectRow, changes: Changes): void {
   const { state, not_before_ms, expires_ms, lease_until_ms } = effect;
   changes.changed.push(effect.id);
   if (endStates.includes(state)) changes.ended.push(effect);
-  if (state === "approved" && not_before_ms === null) changes.targets.add(effect.target);
+  if (state === "approved" && not_before_ms === null) changes.targets.add(laneOf(effect));
+  if (state === "proposed") changes.proposed.push(effect.id);
   if (not_before_ms !== null) changes.dueAt(not_before_ms);
   if (lease_until_ms !== null) changes.dueAt(lease_until_ms);
   if (expires_ms !== null && (state === "approved" || state === "waiting")) changes.dueAt(expires_ms);

@@ -126,10 +126,11 @@ export function toAgent(row: AgentSql): AgentRow {
   };
 }
 
-export interface EffectSql extends Omit<EffectRow, "payload" | "cause" | "policy" | "result"> {
+export interface EffectSql extends Omit<EffectRow, "payload" | "bound" | "cause" | "policy" | "result"> {
   /** Order of insertion. */
   seq: number;
   payload: string;
+  bound: string | null;
   event_id: string | null;
   run_id: string | null;
   workflow: string | null;
@@ -153,12 +154,14 @@ export function toEffect(row: EffectSql): EffectRow {
     policy_decision,
     policy_rule,
     payload,
+    bound,
     result,
     ...rest
   } = row;
   return {
     ...rest,
     payload: parse(payload) as JsonObject,
+    bound: parse(bound) as JsonObject | null,
     cause: { event_id, run_id, workflow, version, line, source },
     policy: { decision: policy_decision, rule: policy_rule },
     result: parse(result),

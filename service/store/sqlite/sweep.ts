@@ -1,6 +1,6 @@
 import type { Event } from "../../contract/events.ts";
 import { decideExpiry } from "../decisions.ts";
-import type { EventDraft, Store } from "../store.ts";
+import { type EventDraft, laneOf, type Store } from "../store.ts";
 import type { AppendOne } from "./append.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext } from "./context.ts";
@@ -89,13 +89,11 @@ export function dueMethods(context: SqliteContext, sweep: Sweep): Pick<Store, "p
     "SELECT min(not_before_ms) FROM effects WHERE state = 'approved' AND not_before_ms IS NOT NULL",
   ].map((sql) => db.prepare<[], number | null>(sql).pluck());
   // Its time is taken off, or it would stay the next thing due until somebody carries it out.
-  const ready = db
-    .prepare<[number], string>(
-      "UPDATE effects SET not_before_ms = NULL WHERE state = 'approved' AND not_before_ms <= ? RETURNING target",
-    )
-    .pluck();
+  const ready = db.prepare<[number], { kind: string; target: string }>(
+    "UPDATE effects SET not_before_ms = NULL WHERE state = 'approved' AND not_before_ms <= ? RETURNING kind, target",
+  );
   const free = (now_ms: number, changes: Changes) => {
-    for (const target of ready.all(now_ms)) changes.targets.add(target);
+    for (const effect of ready.all(now_ms)) changes.targets.add(laneOf(effect));
   };
   return {
     async promoteDue(now_ms) {
