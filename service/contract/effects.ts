@@ -42,6 +42,8 @@ export const effect = z.object({
   sha256: z.string(),
   /** What the hash covers besides, such as the digest of a script. */
   bound: jsonObject.nullable(),
+  /** What whoever asks says of it, in their own words. */
+  note: z.string().nullable(),
   /** One line that a person understands. */
   summary: z.string(),
   state: effectState,

@@ -104,6 +104,8 @@ export interface EffectDraft {
   sha256: string;
   /** What the hash covers besides; null when nothing. */
   bound?: JsonObject | null;
+  /** What whoever asks says of it. */
+  note?: string | null;
   summary: string;
   idempotency_key: string;
   state: EffectState;

@@ -130,6 +130,7 @@ export function sampleEffect(fields: Partial<Effect> = {}): Effect {
     payload: { label: "bug" },
     sha256: "00",
     bound: null,
+    note: null,
     summary: 'Add label "bug" to acme/site#7',
     state: "succeeded",
     cause: {

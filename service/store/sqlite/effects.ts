@@ -48,9 +48,9 @@ export function createPropose(context: SqliteContext, append: AppendOne, audit: 
   const { db } = context;
   const byKey = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE idempotency_key = ?");
   const insert = db.prepare(
-    `INSERT INTO effects (id, kind, target, action, payload, bound, sha256, summary, idempotency_key, state, event_id, run_id, workflow,
+    `INSERT INTO effects (id, kind, target, action, payload, bound, note, sha256, summary, idempotency_key, state, event_id, run_id, workflow,
        version, line, source, depth, policy_decision, policy_rule, correlation_id, created_ms, updated_ms, expires_ms)
-     VALUES (@id, @kind, @target, @action, @payload, @bound, @sha256, @summary, @idempotency_key, @state, @event_id, @run_id, @workflow,
+     VALUES (@id, @kind, @target, @action, @payload, @bound, @note, @sha256, @summary, @idempotency_key, @state, @event_id, @run_id, @workflow,
        @version, @line, @source, @depth, @policy_decision, @policy_rule, @correlation_id, @created_ms, @created_ms, @expires_ms)
      ON CONFLICT (idempotency_key) DO NOTHING`,
   );
@@ -67,12 +67,23 @@ export function createPropose(context: SqliteContext, append: AppendOne, audit: 
     const spent =
       asked.state === "approved" ? asked.budgets?.find((one) => isUsedUp(one, asked.payload)) : undefined;
     const draft: EffectDraft = spent ? { ...asked, ...spent.held, state: "waiting" } : asked;
-    const { cause, policy, payload, bound, code: _code, events: _events, budgets: _budgets, ...rest } = draft;
+    const {
+      cause,
+      policy,
+      payload,
+      bound,
+      note,
+      code: _code,
+      events: _events,
+      budgets: _budgets,
+      ...rest
+    } = draft;
     const row = {
       ...rest,
       ...cause,
       payload: JSON.stringify(payload),
       bound: bound ? canonicalJson(bound) : null,
+      note: note ?? null,
       policy_decision: policy.decision,
       policy_rule: policy.rule,
     };
