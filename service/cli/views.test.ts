@@ -12,6 +12,7 @@ import {
 import { newHome, type Stub, type StubReplies, startStub } from "../../test/harness/stub-service.ts";
 import type { Agent } from "../contract/agents.ts";
 import { SignalboxError } from "../contract/errors.ts";
+import type { Receipt } from "../contract/receipts.ts";
 
 let service: Stub;
 afterEach(() => service.close());
@@ -448,13 +449,33 @@ describe("events", () => {
       event,
       raw: null,
       deliveries: [],
+      receipts: [
+        {
+          ...{
+            kind: "acted" as const,
+            attempt: 1,
+            agent: "opencode:shop",
+            session: "ses_1",
+            detail: "reply",
+          },
+          time_ms: 1,
+        },
+      ],
       causes: [],
       caused: [event],
       runs: [sampleRun()],
       effects: [sampleEffect({ state: "failed", error: "no such label" })],
     };
     const { stdout } = await run({ getEvent }, ["events", "show", "evt_01"]);
-    for (const part of ["Runs", "run_01", "Effects", "no such label", "Caused", '{"tool":"bash"}']) {
+    for (const part of [
+      "acted by opencode:shop in ses_1: reply",
+      "Runs",
+      "run_01",
+      "Effects",
+      "no such label",
+      "Caused",
+      '{"tool":"bash"}',
+    ]) {
       expect(stdout).toContain(part);
     }
   });
@@ -536,7 +557,18 @@ describe("what is printed", () => {
   it("control characters of events never reach the terminal, in no view", async () => {
     const event = sampleEvent({ body: hostile, type: "t", source: "s\u001b[2J" });
     const { status: _, ...plain } = event;
-    const shown = { event: plain, raw: null, deliveries: [], causes: [], caused: [], runs: [], effects: [] };
+    const receipt = {
+      kind: "seen",
+      attempt: 1,
+      agent: hostile,
+      session: hostile,
+      detail: hostile,
+      time_ms: 1,
+    };
+    const shown = {
+      ...{ event: plain, raw: null, deliveries: [], causes: [], caused: [], runs: [], effects: [] },
+      receipts: [receipt as Receipt],
+    };
     const home = newHome();
     service = await startStub(
       { findEvents: { events: [event], next: null }, getEvent: shown, streamEvents: [plain] },

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { json, name, pageLimit, text } from "./common.ts";
+import { durationMs, json, name, pageLimit, text } from "./common.ts";
 import { effect } from "./effects.ts";
 
 /** Who decided first. */
@@ -68,7 +68,30 @@ export const approvalQuery = z.strictObject({
   before: text(200).optional(),
 });
 
+/** A question for a person, from an agent. The answer is the effect's result. */
+export const askPerson = z.strictObject({
+  title: text(500).min(1),
+  details: text(10_000).optional(),
+  /** What can be answered. */
+  choices: z.array(text(200).min(1)).min(1).max(20).default(["yes", "no"]),
+  /** The agent that asks. Neither a workflow nor a person. */
+  source: name,
+  /** The event it is about. */
+  event_id: text(200).optional(),
+  /** The same key from the same source is the same question. */
+  idempotency_key: text(500).optional(),
+  expires_in_ms: durationMs.min(1_000).optional(),
+});
+
 export const approvalRoutes = {
+  askPerson: {
+    method: "POST",
+    path: "/v1/approvals",
+    summary: "Ask a person something, as an agent.",
+    body: askPerson,
+    reply: effect,
+    status: 202,
+  },
   listApprovals: {
     method: "GET",
     path: "/v1/approvals",

@@ -84,6 +84,10 @@ export const effectQuery = z.strictObject({
   before: text(200).optional(),
 });
 export type EffectQuery = z.infer<typeof effectQuery>;
+export const oneEffectQuery = z.strictObject({
+  /** How long to wait while it has not ended. */
+  wait_ms: z.coerce.number().int().min(0).max(600_000).default(0),
+});
 export const effectPage = z.object({ effects: z.array(effect), next: z.string().nullable() });
 
 /** What a workflow would do; nothing of it has happened. */

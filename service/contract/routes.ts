@@ -7,6 +7,7 @@ import * as effects from "./effects.ts";
 import * as events from "./events.ts";
 import { healthRoutes } from "./health.ts";
 import { policyRoutes } from "./policy.ts";
+import { giveReceipt, receipt } from "./receipts.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import * as system from "./system.ts";
 import * as topics from "./topics.ts";
@@ -146,6 +147,8 @@ export const routes = {
       event: events.event,
       raw: json.nullable(),
       deliveries: z.array(events.delivery),
+      /** What agents told of it, oldest first. */
+      receipts: z.array(receipt),
       /** The event that caused it, the one that caused that one, and so on. */
       causes: z.array(events.event),
       caused: z.array(events.event),
@@ -191,6 +194,15 @@ export const routes = {
     params: eventId,
     body: topics.releaseClaim,
     reply: topics.settled,
+  },
+  giveReceipt: {
+    method: "POST",
+    path: "/v1/events/:event_id/receipts",
+    summary: "Tell how far a claimed event has come.",
+    params: eventId,
+    body: giveReceipt,
+    reply: topics.settled,
+    status: 201,
   },
   reply: {
     method: "POST",
@@ -357,8 +369,9 @@ export const routes = {
   getEffect: {
     method: "GET",
     path: "/v1/effects/:effect_id",
-    summary: "Show one effect.",
+    summary: "Show one effect, or wait for its end.",
     params: effectId,
+    query: effects.oneEffectQuery,
     reply: effects.effect,
   },
   finishEffect: {

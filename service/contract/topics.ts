@@ -85,7 +85,11 @@ export const failClaim = z.strictObject({
   /** False: do not try again. */
   retry: z.boolean().default(true),
 });
-export const releaseClaim = z.strictObject({ ...holder });
+export const releaseClaim = z.strictObject({
+  ...holder,
+  /** Nobody gets it before this long. */
+  delay_ms: durationMs.optional(),
+});
 export const settled = z.object({ event_id: z.string(), delivery });
 
 export const reply = z.strictObject({
@@ -101,6 +105,8 @@ export const reply = z.strictObject({
   meta: jsonObject.optional(),
   /** Where the answer goes; without it nobody can claim it, but everybody sees it. */
   topic: name.optional(),
+  /** The session of the agent that answers, for its receipt. */
+  session: text(200).optional(),
 });
 export type Reply = z.infer<typeof reply>;
 export const replied = z.object({

@@ -37,6 +37,27 @@ it("R65 R66 R67 an agent's proposal waits through a restart, is approved at the 
   expect(await claim()).toEqual([]);
 });
 
+it("an agent asks, the answer wakes whoever waits for it, and asking again changes nothing", async () => {
+  const question = { title: "Deploy?", choices: ["now", "later"], source: "reviewer", idempotency_key: "k" };
+  const asked = await service.client.askPerson(question);
+  expect(asked).toMatchObject({ kind: "ask", state: "waiting", summary: "Deploy?" });
+  expect((await service.client.askPerson(question)).id).toBe(asked.id);
+  expect((await service.client.getEffect({ effect_id: asked.id, wait_ms: 1 })).state).toBe("waiting");
+  const waiting = service.client.getEffect({ effect_id: asked.id, wait_ms: 60_000 });
+  const code = await codeOf(asked.id);
+  expect(
+    await cli("approvals", "approve", asked.id, "--yes", "--code", code, "--choice", "later"),
+  ).toMatchObject({ code: 0 });
+  expect(await waiting).toMatchObject({ state: "succeeded" });
+  for (const source of ["workflow:w", "cli", "vscode", "model"])
+    await expect(service.client.askPerson({ ...question, source })).rejects.toMatchObject({
+      code: "forbidden",
+    });
+  await expect(service.client.askPerson({ ...question, event_id: "evt_x" })).rejects.toMatchObject({
+    code: "not_found",
+  });
+});
+
 it("B17 U8 approve without a person needs to name the bytes (security list 7)", async () => {
   const effect = await propose();
   const code = await codeOf(effect.id);

@@ -67,9 +67,20 @@ export function decideSettlement(
       const not_before_ms = now_ms + (settlement.retry_in_ms ?? retryDelayMs(row.attempts));
       return { ...back(row), not_before_ms, error: settlement.error };
     }
-    case "release":
+    case "release": {
+      const { delay_ms } = settlement;
+      const not_before_ms = delay_ms === undefined ? null : now_ms + delay_ms;
       // It was not tried, so the attempt does not count.
-      return { ...back(row), attempts: Math.max(0, row.attempts - 1) };
+      return { ...back(row), not_before_ms, attempts: Math.max(0, row.attempts - 1) };
+    }
+    case "keep":
+      return {
+        ...back(row),
+        status: row.status,
+        claimed_by: row.claimed_by,
+        lease_until_ms: row.lease_until_ms,
+        not_before_ms: row.not_before_ms,
+      };
   }
 }
 

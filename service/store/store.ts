@@ -3,6 +3,7 @@ import type { AuditEntry, AuditQuery } from "../contract/audit.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import type { Effect, EffectQuery, EffectState } from "../contract/effects.ts";
 import type { Delivery, Event, EventQuery, ListedEvent, SearchQuery } from "../contract/events.ts";
+import type { Receipt } from "../contract/receipts.ts";
 import type { Firing, FiringOutcome, Schedule } from "../contract/schedules.ts";
 import type { Finding } from "../contract/system.ts";
 import type { Topic, TopicSettings } from "../contract/topics.ts";
@@ -77,7 +78,10 @@ export type Settlement =
   | { kind: "reject"; error: string }
   /** Comes again while attempts are left, else ends as `dead`. */
   | { kind: "retry"; error: string; retry_in_ms: number | undefined }
-  | { kind: "release" }
+  /** Nobody gets it before `delay_ms` are over. */
+  | { kind: "release"; delay_ms?: number | undefined }
+  /** Changes nothing; for a receipt alone. */
+  | { kind: "keep" }
   /** As `complete` or `reject`, also of what nobody claimed. */
   | { kind: "answer"; status: "completed" | "failed" };
 
@@ -88,7 +92,11 @@ export interface SettleRequest {
   now_ms: number;
   /** Recorded in the same transaction. */
   events: EventDraft[];
+  /** Kept if the event is claimed; the first of its kind under one lease stays. */
+  receipt?: ReceiptDraft | undefined;
 }
+
+export type ReceiptDraft = Pick<Receipt, "kind" | "session" | "detail">;
 
 export interface AgentRow extends Omit<Agent, "status" | "connections" | "open_commands"> {
   online: boolean;
@@ -315,6 +323,8 @@ export interface Store extends Closeable {
   getEvent(id: string): Promise<Event | null>;
   getRaw(id: string): Promise<Json | null>;
   getDeliveries(id: string): Promise<Delivery[]>;
+  /** Oldest first. */
+  getReceipts(id: string): Promise<Receipt[]>;
   /** Events caused by this one, oldest first, 200 at the most. */
   getCaused(id: string): Promise<Event[]>;
   /** Newest first unless asked otherwise; one row more than the limit tells that there is a next page. */

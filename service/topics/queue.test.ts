@@ -21,6 +21,38 @@ const claim = (request: Partial<Claim> = {}, signal = never) =>
   queue.claim("work", { agent: "@a", limit: 1, wait_ms: 0, create: true, ...request }, signal);
 const push = (body: string, more: object = {}) => append(opened, { topic: "work", body, ...more });
 
+describe("a receipt", () => {
+  it("is told once by an event that brings the chain no nearer to its limit", async () => {
+    const { event } = await push("work", { correlation_id: "c" });
+    const [held] = await claim({ agent: "@bob" });
+    const lease = held?.lease ?? "";
+    for (const kind of ["delivered", "seen", "seen"] as const)
+      await queue.receive(event.id, { lease, kind, session: "ses_1" });
+    const caused = await opened.store.getCaused(event.id);
+    expect(caused).toMatchObject([
+      { type: "signalbox.receipt.delivered", source: "@bob", subject: "receipts.work", depth: event.depth },
+      {
+        type: "signalbox.receipt.seen",
+        topic: null,
+        correlation_id: "c",
+        payload: { event_id: event.id, kind: "seen", agent: "@bob", session: "ses_1", detail: null },
+      },
+    ]);
+    await expect(queue.receive(event.id, { lease: "lea_x", kind: "acted" })).rejects.toMatchObject({
+      code: "lease_lost",
+    });
+  });
+
+  it("of the answer itself comes with the answer", async () => {
+    const { event } = await push("work");
+    await claim({ agent: "@bob" });
+    await queue.reply(event.id, { agent: "@bob", status: "success", body: "done", session: "ses_1" });
+    expect(await opened.store.getReceipts(event.id)).toMatchObject([
+      { kind: "acted", agent: "@bob", session: "ses_1", detail: "reply" },
+    ]);
+  });
+});
+
 describe("a claim", () => {
   it("M4 hands over the oldest event with the topic's prompt, and creates the topic on first use", async () => {
     expect(await claim()).toEqual([]);

@@ -1,22 +1,32 @@
 import { SignalboxError } from "../contract/errors.ts";
 import type { Delivery, Event } from "../contract/events.ts";
+import type { ReceiptKind } from "../contract/receipts.ts";
 import type { Claim, Claimed, Reply, Topic, UpdateTopic } from "../contract/topics.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Closeable } from "../lib/scope.ts";
 import { Wakeups } from "../lib/wakeups.ts";
-import type { Holder, Settlement, Store } from "../store/store.ts";
+import type { EventDraft, Holder, ReceiptDraft, Settlement, Store } from "../store/store.ts";
 
 export interface TopicQueue extends Closeable {
   /** Takes the oldest waiting events, or waits up to `wait_ms` for one. Creates the topic on first use. */
   claim(topic: string, request: Claim, signal: AbortSignal): Promise<Claimed[]>;
   settle(event_id: string, holder: Holder, settlement: Settlement): Promise<Delivery>;
+  /** Keeps a receipt of a claim, and tells it by an event. A second one of its kind changes nothing. */
+  receive(event_id: string, given: GivenReceipt): Promise<Delivery>;
   /** Records the answer and finishes the event in one transaction (M8). */
   reply(
     event_id: string,
     reply: Reply,
   ): Promise<{ event: Event; answer: Event; status: "completed" | "failed" }>;
   update(topic: string, patch: UpdateTopic): Promise<Topic>;
+}
+
+export interface GivenReceipt {
+  lease: string;
+  kind: ReceiptKind;
+  session?: string | undefined;
+  detail?: string | undefined;
 }
 
 interface QueueOptions {
@@ -86,6 +96,7 @@ export function createTopicQueue({ store, clock, events }: QueueOptions): TopicQ
       if (!delivery) throw new SignalboxError("conflict", `${event_id} is in no topic`);
       return delivery;
     },
+    receive: (event_id, given) => receive({ store, clock, events }, event_id, given),
     reply: (event_id, reply) => answer({ store, clock, events }, event_id, reply),
     update: (topic, patch) => {
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
@@ -95,9 +106,59 @@ export function createTopicQueue({ store, clock, events }: QueueOptions): TopicQ
   };
 }
 
-async function answer({ store, clock, events }: QueueOptions, event_id: string, reply: Reply) {
+async function receive(
+  { store, clock, events }: QueueOptions,
+  event_id: string,
+  { lease, kind, session, detail }: GivenReceipt,
+): Promise<Delivery> {
+  const event = await requireEvent(store, event_id);
+  const [held] = await store.getDeliveries(event_id);
+  const draft = receiptEvent(events, event, {
+    ...{ lease, kind, session: session ?? null, detail: detail ?? null },
+    agent: held?.claimed_by ?? "api",
+  });
+  const { delivery } = await store.settle({
+    event_id,
+    holder: { lease },
+    settlement: { kind: "keep" },
+    now_ms: clock.nowMs(),
+    events: [draft],
+    receipt: { kind, session: session ?? null, detail: detail ?? null },
+  });
+  if (!delivery) throw new SignalboxError("conflict", `${event_id} is in no topic`);
+  return delivery;
+}
+
+/** Everybody who follows the log sees it; the lease and the kind make it one of its kind. */
+function receiptEvent(
+  events: EventLog,
+  event: Event,
+  told: ReceiptDraft & { lease: string; agent: string },
+): EventDraft {
+  const { lease, kind, agent, session, detail } = told;
+  return events.draft(
+    {
+      type: `signalbox.receipt.${kind}`,
+      source: agent,
+      subject: `receipts.${event.topic ?? event.source}`,
+      body: `${event.id} ${kind} by ${agent}${detail === null ? "" : `: ${detail}`}`,
+      payload: { event_id: event.id, kind, agent, session, detail },
+      external_id: `${lease}:${event.id}:${kind}`,
+      origin_kind: "system",
+    },
+    // News of an event are no link in its chain: they must not bring it nearer to the limit.
+    { id: event.id, depth: event.depth - 1, correlation_id: event.correlation_id },
+  );
+}
+
+async function requireEvent(store: Store, event_id: string): Promise<Event> {
   const event = await store.getEvent(event_id);
   if (!event) throw new SignalboxError("not_found", `there is no event ${event_id}`);
+  return event;
+}
+
+async function answer({ store, clock, events }: QueueOptions, event_id: string, reply: Reply) {
+  const event = await requireEvent(store, event_id);
   const status = reply.status === "failed" || reply.status === "failure" ? "failed" : "completed";
   const draft = events.draft(
     {
@@ -123,6 +184,7 @@ async function answer({ store, clock, events }: QueueOptions, event_id: string, 
     settlement: { kind: "answer", status },
     now_ms: clock.nowMs(),
     events: [draft],
+    receipt: { kind: "acted", session: reply.session ?? null, detail: "reply" },
   });
   const [appended] = settled.appended;
   if (!appended) throw new Error("an answer was recorded without its event");

@@ -63,13 +63,14 @@ class Model {
       Object.assign(item, { status: "pending", claimed_by: null, lease: null, lease_until_ms: null, due_ms });
     if (settlement.kind === "extend")
       item.lease_until_ms = this.now + (settlement.lease_ms ?? testTopics.lease_ms);
+    else if (settlement.kind === "keep") return;
     else if (settlement.kind === "complete") end("completed");
     else if (settlement.kind === "reject") end("failed");
     else if (settlement.kind === "answer") {
       item.claimed_by ??= agent ?? null;
       end(settlement.status);
     } else if (settlement.kind === "release") {
-      back(0);
+      back(settlement.delay_ms === undefined ? 0 : this.now + settlement.delay_ms);
       item.attempts = Math.max(0, item.attempts - 1);
     } else if (item.attempts >= testTopics.max_attempts) end("dead");
     else back(this.now + (settlement.retry_in_ms ?? 1_000 * 2 ** (item.attempts - 1)));

@@ -91,6 +91,50 @@ export function queueConformance(current: () => OpenedStore): void {
     await expect(settle(free.id, { kind: "complete" })).rejects.toMatchObject({ code: "conflict" });
   });
 
+  it("a receipt is kept once a claim and kind, only for who holds the claim, and survives a restart", async () => {
+    const { events } = current();
+    const event = await push("t");
+    const [first] = await claim("t", "@bob");
+    const keep = (lease: string | undefined, kind: "delivered" | "seen" | "acted", detail: string | null) =>
+      current().store.settle({
+        ...{ event_id: event.id, holder: { lease }, settlement: { kind: "keep" }, now_ms: now() },
+        events: [events.draft({ type: "told", external_id: `${lease}:${kind}` }, event)],
+        receipt: { kind, session: "ses_1", detail },
+      });
+    const before = await current().store.getDeliveries(event.id);
+    const told = await keep(first?.lease, "delivered", null);
+    expect(told.appended).toMatchObject([{ duplicate: false }]);
+    current().clock.advance(5);
+    expect((await keep(first?.lease, "delivered", "again")).appended).toMatchObject([{ duplicate: true }]);
+    await keep(first?.lease, "seen", null);
+    expect(await current().store.getDeliveries(event.id)).toEqual(before);
+    await expect(keep("lea_other", "acted", null)).rejects.toMatchObject({ code: "lease_lost" });
+    await settle(event.id, { kind: "release" }, { lease: first?.lease });
+    const [second] = await claim("t", "@eve");
+    await current().store.settle({
+      ...{ event_id: event.id, holder: { lease: second?.lease }, now_ms: now(), events: [] },
+      settlement: { kind: "answer", status: "completed" },
+      receipt: { kind: "acted", session: null, detail: "reply" },
+    });
+    await expect(keep(second?.lease, "acted", null)).rejects.toMatchObject({ code: "conflict" });
+    await current().reopen();
+    const ses_1 = { attempt: 1, agent: "@bob", session: "ses_1", detail: null };
+    expect(await current().store.getReceipts(event.id)).toEqual([
+      { kind: "delivered", ...ses_1, time_ms: now() - 5 },
+      { kind: "seen", ...ses_1, time_ms: now() },
+      { kind: "acted", attempt: 1, agent: "@eve", session: null, detail: "reply", time_ms: now() },
+    ]);
+  });
+
+  it("a claim that is given back with a delay waits that long, and its attempt does not count", async () => {
+    const event = await push("t");
+    const [first] = await claim("t");
+    await settle(event.id, { kind: "release", delay_ms: 1_000 }, { lease: first?.lease });
+    expect(await claim("t")).toEqual([]);
+    current().clock.advance(1_000);
+    expect(await claim("t")).toMatchObject([{ event: { id: event.id }, attempt: 1 }]);
+  });
+
   it("M9 a topic is made by its first event and keeps one prompt", async () => {
     const { store } = current();
     expect(await store.getTopic("t")).toBeNull();

@@ -11,7 +11,7 @@ import { printEvent, printEvents, statusPart } from "../event-view.ts";
 import { given } from "../given.ts";
 import type { Output } from "../output.ts";
 import { moment } from "../parse.ts";
-import { count, showAge, styled, toJson } from "../text.ts";
+import { count, showAge, showMoment, styled, toJson } from "../text.ts";
 import { UsageError } from "../usage.ts";
 import { sendLines } from "./push-lines.ts";
 import { addFilters, printPage, toQuery } from "./query.ts";
@@ -52,6 +52,12 @@ function show({ out }: Context, shown: Reply<"getEvent">): void {
         `${holder}${until}, ${count(one.attempts, "attempt")}`,
       );
       return one.last_error;
+    });
+    section(out, "Receipts", shown.receipts, (one) => {
+      const session = one.session === null ? "" : ` in ${one.session}`;
+      const detail = one.detail === null ? "" : `: ${one.detail}`;
+      out.line(`  ${showMoment(one.time_ms)}  ${one.kind} by ${one.agent}${session}${detail}`);
+      return null;
     });
     section(out, "Runs", shown.runs, (run) => {
       out.line(`  ${run.run_id}  ${run.workflow ?? ""} `, statusPart(run.status), `  ${run.line ?? ""}`);

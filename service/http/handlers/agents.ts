@@ -59,11 +59,39 @@ export function agentHandlers(parts: Parts): Pick<Handlers, AgentRoutes> {
       const effects = rows.slice(0, input.limit).map(publicEffect);
       return { effects, next: rows.length > input.limit ? (effects.at(-1)?.id ?? null) : null };
     },
-    getEffect: ({ effect_id }) => ledger.get(effect_id),
+    getEffect: ({ effect_id, wait_ms }, { signal }) => endOf(parts, effect_id, wait_ms, signal),
     finishEffect: ({ effect_id, ...result }) => ledger.steps.finish(effect_id, result),
     retryEffect: ({ effect_id }) => ledger.steps.retry(effect_id),
     skipEffect: ({ effect_id }) => ledger.steps.skip(effect_id),
   };
+}
+
+const ended: ReadonlySet<string> = new Set(["succeeded", "failed", "denied", "expired", "skipped"]);
+
+/** The effect as it is once it has ended, or when the time is over. */
+async function endOf(
+  { store, ledger }: Parts,
+  effect_id: string,
+  wait_ms: number,
+  signal: AbortSignal,
+): Promise<Effect> {
+  if (wait_ms === 0) return ledger.get(effect_id);
+  const over = AbortSignal.any([signal, AbortSignal.timeout(wait_ms)]);
+  let changed = Promise.withResolvers<void>();
+  const stop = store.onCommitted((committed) => {
+    if (committed.changed.includes(effect_id)) changed.resolve();
+  });
+  over.addEventListener("abort", () => changed.resolve(), { once: true });
+  try {
+    for (;;) {
+      const effect = await ledger.get(effect_id);
+      if (ended.has(effect.state) || over.aborted) return effect;
+      await changed.promise;
+      changed = Promise.withResolvers();
+    }
+  } finally {
+    stop();
+  }
 }
 
 async function sendCommand({ ledger }: Parts, input: Parsed<"sendCommand">): Promise<Effect> {

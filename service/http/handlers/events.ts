@@ -59,9 +59,10 @@ export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
     exportEvents: (input) => exportAll(parts, input),
     async getEvent({ event_id }) {
       const event = await require(event_id);
-      const [raw, deliveries, caused, runs, effects] = await Promise.all([
+      const [raw, deliveries, receipts, caused, runs, effects] = await Promise.all([
         store.getRaw(event_id),
         store.getDeliveries(event_id),
+        store.getReceipts(event_id),
         store.getCaused(event_id),
         store.runsOfEvent(event_id),
         store.listEffects({ event_id, limit: 200 }),
@@ -70,6 +71,7 @@ export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
         event,
         raw,
         deliveries,
+        receipts,
         causes: await causesOf(parts, event),
         caused,
         runs: runs.map(toRun),

@@ -13,11 +13,7 @@ type TopicRoutes =
   | "peekEvents"
   | "purgeTopic"
   | "redriveTopic"
-  | "extendClaim"
-  | "completeClaim"
-  | "failClaim"
-  | "releaseClaim"
-  | "reply";
+  | ClaimRoutes;
 
 export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, TopicRoutes> {
   const require = async (name: string) => {
@@ -79,6 +75,15 @@ export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, T
       await require(topic);
       return { count: await store.redrive(topic, event_ids, include_failed) };
     },
+    ...claimHandlers(topics),
+  };
+}
+
+type ClaimRoutes = "extendClaim" | "completeClaim" | "failClaim" | "releaseClaim" | "giveReceipt" | "reply";
+
+/** What whoever holds a claim says of it. */
+function claimHandlers(topics: Parts["topics"]): Pick<Handlers, ClaimRoutes> {
+  return {
     extendClaim: async ({ event_id, lease, agent, lease_ms }) => ({
       event_id,
       delivery: await topics.settle(event_id, { lease, agent }, { kind: "extend", lease_ms }),
@@ -95,9 +100,13 @@ export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, T
         retry ? { kind: "retry", error, retry_in_ms } : { kind: "reject", error },
       ),
     }),
-    releaseClaim: async ({ event_id, lease, agent }) => ({
+    releaseClaim: async ({ event_id, lease, agent, delay_ms }) => ({
       event_id,
-      delivery: await topics.settle(event_id, { lease, agent }, { kind: "release" }),
+      delivery: await topics.settle(event_id, { lease, agent }, { kind: "release", delay_ms }),
+    }),
+    giveReceipt: async ({ event_id, ...given }) => ({
+      event_id,
+      delivery: await topics.receive(event_id, given),
     }),
     async reply({ event_id, ...given }) {
       const { event, answer, status } = await topics.reply(event_id, given);

@@ -17,6 +17,7 @@ import { findMethods } from "./find.ts";
 import { startIndexer } from "./indexer.ts";
 import { maintenanceMethods } from "./maintenance.ts";
 import { type OpenOptions, openDatabase } from "./open.ts";
+import { receiptMethods } from "./receipts.ts";
 import { runMethods } from "./runs.ts";
 import { scheduleMethods } from "./schedules.ts";
 import { searchMethods } from "./search.ts";
@@ -77,6 +78,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...topics.methods,
     ...claimMethods(context, topics, sweep),
     ...settleMethods(context, append, topics, bury),
+    ...receiptMethods(context),
     ...endMethods(context),
     ...dueMethods(context, sweep),
     ...agentMethods(context, append),

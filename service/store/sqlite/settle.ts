@@ -4,6 +4,7 @@ import { DEFAULT_GROUP, type SettleRequest, type Store } from "../store.ts";
 import type { AppendOne } from "./append.ts";
 import type { SqliteContext, Step } from "./context.ts";
 import { createMove } from "./deliveries.ts";
+import { createKeepReceipt } from "./receipts.ts";
 import { type DeliverySql, type EventSql, eventColumns, toDelivery, toEvent, toStatus } from "./rows.ts";
 import type { Bury } from "./sweep.ts";
 import type { Topics } from "./topics.ts";
@@ -29,6 +30,7 @@ function settleStep(
 ): Step<SettleRequest, Settled> {
   const { db } = context;
   const move = createMove(context);
+  const keepReceipt = createKeepReceipt(context);
   const eventById = db.prepare<[string], EventSql>(`SELECT ${eventColumns} FROM events WHERE id = ?`);
   const delivery = db.prepare<[number], DeliverySql>(
     `SELECT * FROM deliveries WHERE seq = ? AND grp = '${DEFAULT_GROUP}'`,
@@ -45,7 +47,8 @@ function settleStep(
     if (row) {
       const state = { ...row, status: toStatus(row.status) };
       const step = decideSettlement(event.id, state, holder, settlement, topics.require(row.topic), now_ms);
-      settled = move(row, step, now_ms, changes);
+      settled = settlement.kind === "keep" ? row : move(row, step, now_ms, changes);
+      if (request.receipt) keepReceipt(row, request.receipt, now_ms);
       if (settled.status === "dead") bury(settled, step.error ?? "", changes);
     }
     const appended = request.events.map((draft) => append(draft, changes));
