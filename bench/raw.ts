@@ -6,7 +6,9 @@ import { findMentions, findToolCalls } from "../service/events/refs.ts";
 import { newId } from "../service/lib/ids.ts";
 import type { Closeable } from "../service/lib/scope.ts";
 import { searchText } from "../service/store/search-text.ts";
+import { statementCache } from "../service/store/sqlite/filter.ts";
 import { migrate, readMigrations } from "../service/store/sqlite/migrate.ts";
+import { indexedText, openStretches } from "../service/store/sqlite/words.ts";
 
 /** The same schema, filled by a program of a few prepared statements: the least that storing an event costs. */
 export interface RawSqlite extends Closeable {
@@ -37,8 +39,11 @@ function createInsert(db: Database.Database): RawSqlite["insert"] {
   const delivery = db.prepare(
     "INSERT INTO deliveries (seq, grp, topic, status) VALUES (?, 'default', ?, 'pending')",
   );
-  const ref = db.prepare("INSERT INTO refs (kind, value, seq) VALUES (?, ?, ?)");
-  const text = db.prepare("INSERT INTO events_text (rowid, text) VALUES (?, ?)");
+  const ref = db.prepare("INSERT INTO refs (seq, kind, value) VALUES (?, ?, ?)");
+  const stretches = openStretches(db, statementCache(db));
+  const subject = db.prepare(
+    "INSERT INTO subjects (subject, n) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET n = n + excluded.n",
+  );
   const topics = db.prepare(
     "INSERT OR IGNORE INTO topics (name, lease_ms, max_attempts, created_ms) VALUES (?, 600000, 5, ?)",
   );
@@ -46,6 +51,7 @@ function createInsert(db: Database.Database): RawSqlite["insert"] {
   const known = new Set<string>();
   return db.transaction((events: readonly NewEvent[]) => {
     const counts = new Map<string, number>();
+    const subjects = new Map<string, number>();
     for (const given of events) {
       const now = Date.now();
       const {
@@ -58,16 +64,21 @@ function createInsert(db: Database.Database): RawSqlite["insert"] {
       } = given;
       const values = [newId("evt"), type, source, `topics.${topic}`, topic, now, now, body];
       const more = [JSON.stringify(payload), JSON.stringify(meta), given.conversation_key, given.scope];
-      const seq = event.run(...values, ...more).lastInsertRowid;
+      const seq = Number(event.run(...values, ...more).lastInsertRowid);
       const refs = [...findMentions(body, undefined), ...findToolCalls(body, meta, given.tool_calls ?? [])];
-      for (const { kind, value } of refs) ref.run(kind, value, seq);
-      text.run(seq, searchText({ type, body, payload }));
+      for (const { kind, value } of refs) ref.run(seq, kind, value);
+      const { conversation_key = null, scope = null } = given;
+      const keys = { type, source, subject: `topics.${topic}`, topic, conversation_key, scope };
+      const none = { parent_id: null, correlation_id: null };
+      stretches.insert(seq, indexedText(searchText({ type, body, payload }), { ...keys, ...none }, refs));
+      subjects.set(keys.subject, (subjects.get(keys.subject) ?? 0) + 1);
       if (topic === null) continue;
       if (!known.has(topic)) topics.run(topic, now);
       known.add(topic);
       delivery.run(seq, topic);
       counts.set(topic, (counts.get(topic) ?? 0) + 1);
     }
+    for (const [name, by] of subjects) subject.run(name, by);
     count.run("", "events", events.length);
     for (const [topic, by] of counts) count.run(topic, "pending", by);
   });

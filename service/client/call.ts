@@ -38,6 +38,9 @@ export type Client = {
   close(): void;
 };
 
+/** How long the service may look for a page whose caller set no time. */
+const PATIENCE_MS = 20_000;
+
 type Parse = <N extends RouteName>(name: N, reply: unknown) => Output<N>;
 
 /** Builds the methods from a table of routes; `parse` decides what is done with each reply. */
@@ -47,15 +50,20 @@ export function buildClient(
   parse: Parse,
 ): Client {
   const methods: Record<string, unknown> = {};
+  const call = async (name: RouteName, input?: object, options?: CallOptions): Promise<unknown> => {
+    const request = toRequest(routes[name], input);
+    const reply = await transport.request({ ...request, signal: options?.signal });
+    if (reply.status >= 400) throw errorFromReply(reply);
+    const answer: unknown = JSON.parse(reply.text);
+    // The service answers soon with what it has found; who set no time wants all of it.
+    if (!isCut(answer) || (input !== undefined && "within_ms" in input)) return parse(name, answer);
+    return call(name, { ...input, within_ms: PATIENCE_MS }, options);
+  };
   for (const [key, route] of Object.entries(routes)) {
     const name = key as RouteName;
     methods[name] =
       route.stream === undefined
-        ? async (input?: object, options?: CallOptions) => {
-            const reply = await transport.request({ ...toRequest(route, input), signal: options?.signal });
-            if (reply.status >= 400) throw errorFromReply(reply);
-            return parse(name, JSON.parse(reply.text));
-          }
+        ? (input?: object, options?: CallOptions) => call(name, input, options)
         : (input?: object, options?: StreamOptions) =>
             follow(transport, route, toRequest(route, input), options, (item) => parse(name, item));
   }
@@ -68,6 +76,11 @@ export function buildClient(
     ),
     close: () => transport.close(),
   });
+}
+
+/** A page that ended with its time, before the events did. */
+function isCut(answer: unknown): boolean {
+  return typeof answer === "object" && answer !== null && "searched_to_ms" in answer;
 }
 
 function follow<T>(

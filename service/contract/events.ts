@@ -116,6 +116,12 @@ export const pushedBatch = z.object({
 });
 export type PushedBatch = z.infer<typeof pushedBatch>;
 
+/**
+ * Answer after so many milliseconds, with what was found by then; `searched_to_ms` says how far that is. Clients of
+ * this package that leave it out get the whole page.
+ */
+const withinMs = z.coerce.number().int().min(1).max(60_000).optional();
+
 export const eventQuery = z.strictObject({
   topic: name.optional(),
   status: deliveryStatus.optional(),
@@ -138,6 +144,7 @@ export const eventQuery = z.strictObject({
   /** Only events with a smaller `seq`: the `next` of the page before. */
   before: z.coerce.number().int().min(1).optional(),
   oldest_first: flag.optional(),
+  within_ms: withinMs,
 });
 export type EventQuery = z.infer<typeof eventQuery>;
 
@@ -155,6 +162,7 @@ export const searchQuery = z.strictObject({
   order: z.enum(["recent", "ranked"]).default("recent"),
   limit: pageLimit.default(50),
   before: z.coerce.number().int().min(1).optional(),
+  within_ms: withinMs,
 });
 export type SearchQuery = z.infer<typeof searchQuery>;
 
@@ -164,9 +172,16 @@ export type ListedEvent = z.infer<typeof listedEvent>;
 
 export const eventPage = z.object({
   events: z.array(listedEvent),
-  /** Give it as `before` for the next page; null on the last. */
+  /** Give it as `before` for the next page, or to go on where the time was up; null on the last. */
   next: z.int().nullable(),
+  /**
+   * Where the time was up: of what was recorded before this, nothing was looked at (after this, with the oldest
+   * first). Absent when nothing was left out.
+   */
+  searched_to_ms: z.int().optional(),
 });
+
+export type EventPage = z.infer<typeof eventPage>;
 
 /** What became of an event in one consumer group. */
 export const delivery = z.object({

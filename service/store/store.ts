@@ -29,6 +29,14 @@ export interface Appended {
   duplicate: boolean;
 }
 
+/** A page of events as far as the time allowed. */
+export interface FoundEvents {
+  /** One more than the limit tells that there is a next page. */
+  events: ListedEvent[];
+  /** The last `seq` that was looked at when the time was up; null when nothing was left out. */
+  cut: number | null;
+}
+
 /** What one commit changed, for those who wait. Handed out after the commit, in commit order. */
 export interface Committed {
   /** In log order. */
@@ -197,8 +205,10 @@ export interface EffectChange {
 /** A step of a handler that waits, so that running it again repeats nothing. */
 export interface JournalStep {
   ordinal: number;
-  kind: "publish" | "command" | "state" | "call" | "ask" | "sleep";
+  kind: "publish" | "command" | "state" | "call" | "ask" | "sleep" | "action" | "join" | "local";
   now_ms: number;
+  /** The effect that a `join` waits for, which an operation before it made. */
+  effect_id?: string;
   end?: { ok: true; value: Json } | { ok: false; message: string };
 }
 
@@ -330,6 +340,9 @@ export interface Store extends Closeable {
   /** Newest first unless asked otherwise; one row more than the limit tells that there is a next page. */
   findEvents(query: EventQuery): Promise<ListedEvent[]>;
   searchEvents(query: SearchQuery): Promise<ListedEvent[]>;
+  /** The same, with what was found when `within_ms` were over: a little later, as nothing is broken off. */
+  findWithin(query: EventQuery, within_ms: number): Promise<FoundEvents>;
+  searchWithin(query: SearchQuery, within_ms: number): Promise<FoundEvents>;
   /** Events after `seq` in log order, `limit` at the most. */
   readLog(after: number, limit: number): Promise<Event[]>;
   lastSeq(): number;

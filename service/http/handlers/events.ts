@@ -1,7 +1,7 @@
 import { compileSubject } from "../../bus/subject.ts";
 import { SignalboxError } from "../../contract/errors.ts";
-import { type Event, newEvent } from "../../contract/events.ts";
-import { publicEffect } from "../../effects/steps.ts";
+import { type Event, type EventPage, newEvent } from "../../contract/events.ts";
+import type { FoundEvents, Store } from "../../store/store.ts";
 import { toRun } from "../../workflows/run-view.ts";
 import { type Handlers, invalid } from "../register.ts";
 import { followEvents } from "../stream.ts";
@@ -19,6 +19,11 @@ type EventRoutes =
 
 const CAUSES = 32;
 const EXPORT_PAGE = 500;
+/**
+ * How long a page is looked for when the caller does not say. What an index leads to takes less, however large the log
+ * is; the rest is for callers who can wait, or go on from `next`.
+ */
+const WITHIN_MS = 2;
 
 export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
   const { store, events } = parts;
@@ -42,12 +47,12 @@ export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
         ),
       };
     },
-    findEvents: async (input) => page(await store.findEvents(input), input.limit),
-    searchEvents: async (input) => {
-      const found = await store.searchEvents(input);
-      return input.order === "ranked"
-        ? { events: found.slice(0, input.limit), next: null }
-        : page(found, input.limit);
+    findEvents: async (input) =>
+      page(store, await store.findWithin(input, input.within_ms ?? WITHIN_MS), input.limit),
+    async searchEvents(input) {
+      const found = await store.searchWithin(input, input.within_ms ?? WITHIN_MS);
+      const { next, ...rest } = await page(store, found, input.limit);
+      return { ...rest, next: input.order === "ranked" ? null : next };
     },
     streamEvents(input, stream, context) {
       const last = /^\d{1,15}$/.test(context.lastEventId ?? "") ? Number(context.lastEventId) : undefined;
@@ -75,7 +80,7 @@ export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
         causes: await causesOf(parts, event),
         caused,
         runs: runs.map(toRun),
-        effects: effects.map(publicEffect).reverse(),
+        effects: effects.map(parts.ledger.view).reverse(),
       };
     },
     async viewEvent({ event_id, shape }) {
@@ -87,9 +92,11 @@ export function eventHandlers(parts: Parts): Pick<Handlers, EventRoutes> {
 }
 
 /** One row more than asked for tells that there is a next page. */
-function page<E extends { seq: number }>(rows: E[], limit: number): { events: E[]; next: number | null } {
+async function page(store: Store, { events: rows, cut }: FoundEvents, limit: number): Promise<EventPage> {
   const events = rows.slice(0, limit);
-  return { events, next: rows.length > limit ? (events.at(-1)?.seq ?? null) : null };
+  const next = rows.length > limit ? (events.at(-1)?.seq ?? null) : cut;
+  const [last] = cut === null ? [] : await store.readLog(cut - 1, 1);
+  return { events, next, ...(last ? { searched_to_ms: last.recorded_ms } : {}) };
 }
 
 function filterOf(filter: {

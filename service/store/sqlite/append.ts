@@ -60,7 +60,10 @@ export function createAppend(context: SqliteContext, topics: Topics): AppendOne 
     if (draft.raw !== undefined) {
       statements.insertRaw.run(event.seq, JSON.stringify(draft.raw), event.recorded_ms);
     }
-    for (const ref of draft.refs) statements.insertRef.run(ref.kind, ref.value, event.seq);
+    if (draft.refs.length > 0) {
+      for (const ref of draft.refs) statements.insertRef.run(event.seq, ref.kind, ref.value);
+      changes.refs.set(event.seq, draft.refs);
+    }
     if (event.topic !== null) enqueue(event.seq, event.topic, draft.not_before_ms, now, changes);
     changes.events.push(event);
     return { event, duplicate: false };
@@ -70,7 +73,7 @@ export function createAppend(context: SqliteContext, topics: Topics): AppendOne 
 function prepare({ db }: SqliteContext) {
   return {
     insertRaw: db.prepare("INSERT INTO raws (seq, raw, recorded_ms) VALUES (?, ?, ?)"),
-    insertRef: db.prepare("INSERT OR IGNORE INTO refs (kind, value, seq) VALUES (?, ?, ?)"),
+    insertRef: db.prepare("INSERT OR IGNORE INTO refs (seq, kind, value) VALUES (?, ?, ?)"),
   };
 }
 

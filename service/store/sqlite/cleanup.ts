@@ -4,6 +4,7 @@ import { type CleanupRequest, DEFAULT_GROUP, type Store } from "../store.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext } from "./context.ts";
 import { createSeqBefore } from "./events.ts";
+import type { Index } from "./routes.ts";
 import { type StoredStatus, toStatus } from "./rows.ts";
 
 type Removed = Awaited<ReturnType<Store["cleanup"]>>;
@@ -28,10 +29,10 @@ const CONSUMER_GONE_MS = 90 * 24 * 3_600_000;
  * it. Never what somebody holds or still has to see: claimed events, those of open runs and effects, and those a
  * durable consumer has not read.
  */
-export function cleanupMethods(context: SqliteContext): Pick<Store, "cleanup"> {
+export function cleanupMethods(context: SqliteContext, index: Index): Pick<Store, "cleanup"> {
   const { committer } = context;
   const pass = openPass(context);
-  const removal = openRemoval(context);
+  const removal = openRemoval(context, index);
   let reached = 0;
 
   const dryRun = async (request: CleanupRequest): Promise<Removed> => {
@@ -58,12 +59,15 @@ export function cleanupMethods(context: SqliteContext): Pick<Store, "cleanup"> {
   return {
     cleanup(request) {
       if (request.dry_run) return dryRun(request);
-      return committer.writeAlone((changes) => {
+      const removing = committer.writeAlone((changes) => {
         const part = pass.look(request, reached, request.batch);
         const removed = removal.run(part.past, request, changes);
         reached = part.ended ? 0 : part.reached;
         return { ...removed, more: !part.ended || removed.more };
       });
+      // Tables of the index that were to go may still be there.
+      removing.catch(() => index.stretches.forget());
+      return removing;
     },
   };
 }
@@ -116,11 +120,27 @@ const OVER = "state IN ('succeeded', 'failed', 'denied', 'expired', 'skipped')";
 const OLD_RUNS = "finished_ms < ? AND event_id IS NULL";
 const OLD_EFFECTS = `${OVER} AND event_id IS NULL AND updated_ms < ?`;
 
-function openRemoval({ db, memory }: SqliteContext) {
+/** Takes an event out of the index; one that is not there yet stays out, as it is gone by then. */
+function openUnindex(db: SqliteContext["db"], { stretches, indexer }: Index): (seq: number) => void {
+  const subject = db.prepare<[number]>(
+    "UPDATE subjects SET n = n - 1 WHERE subject = (SELECT subject FROM events WHERE seq = ?)",
+  );
+  const unused = db.prepare<[number]>(
+    "DELETE FROM subjects WHERE n <= 0 AND subject = (SELECT subject FROM events WHERE seq = ?)",
+  );
+  return (seq) => {
+    if (seq > indexer.indexed()) return;
+    stretches.remove(seq);
+    subject.run(seq);
+    unused.run(seq);
+  };
+}
+
+function openRemoval({ db, memory }: SqliteContext, index: Index) {
   const seqBefore = createSeqBefore({ db, memory });
   const runsOf = db.prepare<[string]>("DELETE FROM runs WHERE event_id = ?");
   const effectsOf = db.prepare<[string]>("DELETE FROM effects WHERE event_id = ?");
-  const text = db.prepare<[number]>("DELETE FROM events_text WHERE rowid = ?");
+  const unindex = openUnindex(db, index);
   // References, raw messages and deliveries go with it (ON DELETE CASCADE).
   const event = db.prepare<[number]>("DELETE FROM events WHERE seq = ?");
   const raw = db.prepare<[number, number]>(
@@ -154,13 +174,14 @@ function openRemoval({ db, memory }: SqliteContext) {
       for (const row of past) {
         removed.runs += runsOf.run(row.id).changes;
         removed.effects += effectsOf.run(row.id).changes;
-        text.run(row.seq);
+        unindex(row.seq);
         event.run(row.seq);
         changes.count("", "events", -1);
         if (row.topic !== null && row.status !== null) changes.count(row.topic, row.status, -1);
       }
       // The place of a removed event is never given to another one, also after a restart.
       if (past.length > 0) floor.run(String(memory.lastSeq));
+      index.stretches.removeEmpty();
       return { ...removed, events: past.length, more };
     },
     countRaw: (request: CleanupRequest) => counts.raw.get(seqBefore(request.raw_before_ms)) ?? 0,

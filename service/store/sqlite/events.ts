@@ -6,7 +6,7 @@ import { type DeliverySql, type EventSql, eventColumns, toDelivery, toEvent } fr
 
 type EventMethods = Pick<
   Store,
-  "append" | "getEvent" | "getRaw" | "getDeliveries" | "getCaused" | "readLog" | "lastSeq" | "seqBefore"
+  "append" | "getEvent" | "getRaw" | "getDeliveries" | "readLog" | "lastSeq" | "seqBefore"
 >;
 type CursorMethods = Pick<Store, "appendWithCursor" | "readCursor" | "saveCursor" | "readConnectorCursor">;
 
@@ -17,9 +17,6 @@ export function eventMethods({ db, committer, memory }: SqliteContext, append: A
   );
   const deliveries = db.prepare<[string], DeliverySql>(
     "SELECT * FROM deliveries WHERE seq = (SELECT seq FROM events WHERE id = ?) ORDER BY grp",
-  );
-  const caused = db.prepare<[string], EventSql>(
-    `SELECT ${eventColumns} FROM events WHERE parent_id = ? ORDER BY seq LIMIT 200`,
   );
   const after = db.prepare<[number, number], EventSql>(
     `SELECT ${eventColumns} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
@@ -36,7 +33,6 @@ export function eventMethods({ db, committer, memory }: SqliteContext, append: A
       return row ? (JSON.parse(row.raw) as Json) : null;
     },
     getDeliveries: async (id) => deliveries.all(id).map(toDelivery),
-    getCaused: async (id) => caused.all(id).map(toEvent),
     readLog: async (seq, limit) => after.all(seq, limit).map(toEvent),
     lastSeq: () => memory.lastSeq,
     seqBefore: async (recorded_ms) => seqBefore(recorded_ms),

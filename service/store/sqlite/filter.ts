@@ -5,7 +5,7 @@ import { DEFAULT_GROUP } from "../store.ts";
 import { eventColumnsOf, toStored } from "./rows.ts";
 
 export type Filters = Partial<
-  Omit<EventQuery, "limit" | "before" | "since_ms" | "until_ms" | "oldest_first">
+  Omit<EventQuery, "limit" | "before" | "since_ms" | "until_ms" | "oldest_first" | "within_ms">
 >;
 
 export interface Condition {
@@ -15,8 +15,8 @@ export interface Condition {
 
 export type Prepare = (sql: string) => Database.Statement<unknown[]>;
 
-/** Statements kept for the shapes of queries that were asked. */
-const SHAPES = 300;
+/** Statements kept for the shapes of queries that were asked, some of them for each table of the index. */
+const SHAPES = 1_000;
 
 export function statementCache(db: Database.Database): Prepare {
   const cache = new Map<string, Database.Statement<unknown[]>>();
@@ -35,8 +35,8 @@ export function statementCache(db: Database.Database): Prepare {
 export const listedColumns = `${eventColumnsOf("e")},
   (SELECT s.status FROM deliveries s WHERE s.seq = e.seq AND s.grp = '${DEFAULT_GROUP}') AS status`;
 
-/** Columns with an index of their own, ending in seq. */
-export const indexedColumns = [
+/** Columns whose values are keys of the index. */
+export const keyedColumns = [
   "topic",
   "source",
   "type",
@@ -60,7 +60,7 @@ export function conditionOf(filters: Filters): Condition {
     parts.push(`AND ${sql}`);
     values.push(...more);
   };
-  for (const column of indexedColumns) {
+  for (const column of keyedColumns) {
     if (filters[column] !== undefined) add(`e.${column} = ${text}`, filters[column]);
   }
   if (filters.correlation_id !== undefined) {
@@ -92,8 +92,8 @@ export function conditionOf(filters: Filters): Condition {
   return { sql: parts.join(" "), values };
 }
 
-export function refsOf(filters: Filters): [kind: string, value: string][] {
-  const refs: [string, string][] = [];
+export function refsOf(filters: Filters): [kind: "mention" | "tool", value: string][] {
+  const refs: [kind: "mention" | "tool", value: string][] = [];
   if (filters.mention !== undefined) refs.push(["mention", filters.mention.replace(/^@/, "").toLowerCase()]);
   if (filters.tool !== undefined) refs.push(["tool", filters.tool.toLowerCase()]);
   return refs;

@@ -1,42 +1,41 @@
 import type { EventQuery, ListedEvent } from "../../contract/events.ts";
 import type { Store } from "../store.ts";
 import type { SqliteContext } from "./context.ts";
-import {
-  type Condition,
-  conditionOf,
-  type Filters,
-  listedColumns,
-  type Prepare,
-  statementCache,
-} from "./filter.ts";
-import { byLog, routesOf } from "./routes.ts";
+import { createSeqBefore } from "./events.ts";
+import { type Condition, conditionOf, type Filters, listedColumns, type Prepare } from "./filter.ts";
+import { byLog, type Index, routesOf } from "./routes.ts";
 import { type ListedSql, toListed } from "./rows.ts";
 import { collect, type Range, type Route } from "./walk.ts";
 
+/** Children that are told of an event. */
+const CAUSED = 200;
+
 export function findMethods(
   context: SqliteContext,
-  seqBefore: Store["seqBefore"],
-): Pick<Store, "findEvents"> {
-  const { db, memory } = context;
-  const prepare = statementCache(db);
+  index: Index,
+): Pick<Store, "findEvents" | "findWithin" | "getCaused"> {
+  const { memory } = context;
+  const { prepare, indexer } = index;
+  const seqBefore = createSeqBefore(context);
+  const find = async (query: EventQuery, withinMs: number) => {
+    const filters = filtersIn(query);
+    const range = seqRange(query, memory.lastSeq, seqBefore);
+    const condition = conditionOf(filters);
+    const keep = keepBy(prepare, condition);
+    const indexed = condition.sql === "" ? 0 : await indexer.upTo(memory.lastSeq);
+    const indexes = routesOf(index, filters, indexed);
+    const ways = indexes.length > 0 ? indexes : [byLog(prepare, condition)];
+    const routes: Route<ListedEvent>[] = ways.map((next) => ({ next, keep }));
+    const { rows, cut } = await collect(routes, range, query.limit + 1, withinMs);
+    return { events: rows, cut };
+  };
   return {
-    async findEvents(query) {
-      const {
-        limit,
-        before: _before,
-        since_ms: _since,
-        until_ms: _until,
-        oldest_first: _order,
-        ...given
-      } = query;
-      const filters = filtersIn(given);
-      const range = await seqRange(query, memory.lastSeq, seqBefore);
-      const condition = conditionOf(filters);
-      const keep = keepBy(prepare, condition);
-      const indexed = routesOf(prepare, filters);
-      const ways = indexed.length > 0 ? indexed : [byLog(prepare, condition)];
-      const routes: Route<ListedEvent>[] = ways.map((next) => ({ next, keep }));
-      return collect(routes, range, limit + 1);
+    findWithin: find,
+    findEvents: async (query) => (await find(query, Number.POSITIVE_INFINITY)).events,
+    async getCaused(parent_id) {
+      const query = { parent_id, oldest_first: true, limit: CAUSED - 1 };
+      const { events } = await find(query, Number.POSITIVE_INFINITY);
+      return events.map(({ status: _, ...event }) => event);
     },
   };
 }
@@ -60,10 +59,10 @@ export function readBy<Row>(
     seqs.length === 0 ? [] : (statement.all(JSON.stringify(seqs), ...condition.values) as Row[]);
 }
 
-async function seqRange(query: EventQuery, lastSeq: number, seqBefore: Store["seqBefore"]): Promise<Range> {
+function seqRange(query: EventQuery, lastSeq: number, seqBefore: (recorded_ms: number) => number): Range {
   const order = query.oldest_first ? "ASC" : "DESC";
-  let low = query.since_ms === undefined ? 1 : (await seqBefore(query.since_ms)) + 1;
-  let high = query.until_ms === undefined ? lastSeq : await seqBefore(query.until_ms);
+  let low = query.since_ms === undefined ? 1 : seqBefore(query.since_ms) + 1;
+  let high = query.until_ms === undefined ? lastSeq : seqBefore(query.until_ms);
   if (query.before !== undefined) {
     if (order === "DESC") high = Math.min(high, query.before - 1);
     else low = Math.max(low, query.before + 1);
@@ -72,7 +71,9 @@ async function seqRange(query: EventQuery, lastSeq: number, seqBefore: Store["se
 }
 
 /** Those that ask for something: `>` alone matches every subject. */
-function filtersIn(given: { [Key in keyof Filters]?: Filters[Key] | undefined }): Filters {
+function filtersIn(query: EventQuery): Filters {
+  const { limit: _limit, before: _before, since_ms: _since, until_ms: _until, ...rest } = query;
+  const { oldest_first: _order, within_ms: _within, ...given } = rest;
   const asking = Object.entries(given).filter(
     ([key, value]) => value !== undefined && !(key === "subject" && value === ">"),
   );

@@ -13,6 +13,7 @@ import { createPropose, effectMethods } from "./effects.ts";
 import { endMethods } from "./ends.ts";
 import { storageError } from "./errors.ts";
 import { cursorMethods, eventMethods } from "./events.ts";
+import { statementCache } from "./filter.ts";
 import { findMethods } from "./find.ts";
 import { startIndexer } from "./indexer.ts";
 import { maintenanceMethods } from "./maintenance.ts";
@@ -24,6 +25,7 @@ import { searchMethods } from "./search.ts";
 import { settleMethods } from "./settle.ts";
 import { createBury, createSweep, type DescribeDead, dueMethods, nextDelivery } from "./sweep.ts";
 import { openTopics, type TopicDefaults } from "./topics.ts";
+import { openStretches } from "./words.ts";
 import { workflowMethods } from "./workflows.ts";
 
 export interface SqliteStoreOptions extends OpenOptions {
@@ -48,7 +50,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       Number(subjectMatches(String(pattern), String(subject))),
     );
     const memory = new Memory();
-    const committer = new Committer({ db, file, memory, maxPending, busyMs });
+    const committer = new Committer({
+      db,
+      file,
+      memory,
+      maxPending,
+      busyMs,
+      synced: options.durability === "full",
+    });
     const context: SqliteContext = { db, file, committer, memory, nowMs: () => clock.nowMs() };
     restore(context);
     return guarded(assemble(context, options), file, () => db.open);
@@ -66,15 +75,17 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
   const propose = createPropose(context, append, audit);
   const bury = createBury(context, append, options.describeDead);
   const sweep = createSweep(context, topics, bury);
-  const indexer = startIndexer(context, options.log);
+  const prepare = statementCache(db);
+  const stretches = openStretches(db, prepare);
+  const index = { prepare, stretches, indexer: startIndexer(context, stretches, options.log) };
   const events = eventMethods(context, append);
   return {
     onCommitted: (listener) => committer.subscribe(listener),
     writeProblem: () => committer.problem,
     ...events,
     ...cursorMethods(context, append),
-    ...findMethods(context, events.seqBefore),
-    ...searchMethods(context, indexer),
+    ...findMethods(context, index),
+    ...searchMethods(context, index),
     ...topics.methods,
     ...claimMethods(context, topics, sweep),
     ...settleMethods(context, append, topics, bury),
@@ -87,10 +98,10 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...runMethods(context, append, propose),
     ...workflowMethods(context),
     ...scheduleMethods(context, append),
-    ...cleanupMethods(context),
+    ...cleanupMethods(context, index),
     ...maintenanceMethods(context),
     async close() {
-      indexer.stop();
+      index.indexer.stop();
       await committer.close();
       if (!db.open) return;
       // Leaves one file behind, so that a copy of it is a backup.

@@ -1,42 +1,89 @@
 import { agentName } from "../../contract/agent-name.ts";
 import {
   type Condition,
+  conditionOf,
   type Filters,
-  indexedColumns,
   integer,
+  keyedColumns,
   type Prepare,
   refsOf,
   text,
 } from "./filter.ts";
+import type { Indexer } from "./indexer.ts";
 import { type StoredStatus, toStored } from "./rows.ts";
-import { mergeStretches, type Range, type Stretch, stretchOf } from "./walk.ts";
-
-export type Next = (range: Range, take: number) => Stretch;
+import { mergeStretches, type Next, seqsOf, splitAt, stretchOf } from "./walk.ts";
+import { keyExpression, type Stretches } from "./words.ts";
 
 /** Topics over which a status is still looked up one by one. */
 const TOPICS = 500;
-/** Subjects with a common beginning over which a pattern is still looked up one by one. */
-const SUBJECTS = 300;
+/** Subjects of a pattern that are still looked up one by one, and those looked at to find them. */
+const SUBJECTS = 64;
+const SUBJECTS_SEEN = 2_000;
 /** Rows of the log that are looked at in one stretch when no index helps. */
-const WINDOW = 2_000;
+const WINDOW = 1_000;
 
-/** Every index that holds all events of these filters. */
-export function routesOf(prepare: Prepare, filters: Filters): Next[] {
+/** The index, and how far it is. */
+export interface Index {
+  prepare: Prepare;
+  stretches: Stretches;
+  indexer: Indexer;
+}
+
+/** Every way to come to all events of these filters, given how far the index is, and words in its own language. */
+export function routesOf(
+  { prepare, stretches }: Index,
+  filters: Filters,
+  indexed: number,
+  words: string | null = null,
+): Next[] {
+  const newest = byLog(prepare, conditionOf(filters));
   const routes: Next[] = [];
-  for (const column of indexedColumns) {
-    const value = filters[column];
-    if (value !== undefined) routes.push(byIndex(prepare, "events", `${column} = ${text}`, [value]));
+  const keys = keysOf(prepare, filters);
+  if (keys === null) routes.push(splitAt(indexed, newest, () => ({ seqs: [], reached: null })));
+  else if (words !== null || keys.length > 0) {
+    const expression = [...keys, ...(words === null ? [] : [words])].join(" AND ");
+    routes.push(splitAt(indexed, newest, stretches.matching(expression)));
   }
-  if (filters.correlation_id !== undefined) routes.push(byCorrelation(prepare, filters.correlation_id));
-  for (const ref of refsOf(filters))
-    routes.push(byIndex(prepare, "refs", `kind = ${text} AND value = ${text}`, ref));
-  const subject = filters.subject === undefined ? null : bySubject(prepare, filters.subject);
-  if (subject) routes.push(subject);
+  if (filters.correlation_id !== undefined) {
+    const key = stretches.matching(keyExpression("correlation_id", filters.correlation_id));
+    routes.push(
+      merged([
+        splitAt(indexed, newest, key),
+        byIndex(prepare, "events", `id = ${text}`, [filters.correlation_id]),
+      ]),
+    );
+  }
   if (filters.agent !== undefined) routes.push(byHolder(prepare, filters.agent));
   const status =
     filters.status === undefined ? null : byStatus(prepare, toStored(filters.status), filters.topic);
   if (status) routes.push(status);
   return routes;
+}
+
+/** What the index is asked for; null when it has nothing. */
+function keysOf(prepare: Prepare, filters: Filters): string[] | null {
+  const keys: string[] = [];
+  for (const column of keyedColumns) {
+    const value = filters[column];
+    if (value !== undefined) keys.push(keyExpression(column, value));
+  }
+  for (const [kind, value] of refsOf(filters)) keys.push(keyExpression(kind, value));
+  if (filters.subject === undefined) return keys;
+  const subjects = subjectsOf(prepare, filters.subject);
+  if (subjects === null) return keys;
+  return subjects.length === 0 ? null : [...keys, keyExpression("subject", ...subjects)];
+}
+
+/** The subjects in the index that a pattern matches. Null when there are too many with this beginning. */
+function subjectsOf(prepare: Prepare, pattern: string): string[] | null {
+  const [literal = ""] = pattern.split(/(?<=^|\.)[*>](?=\.|$)/, 1);
+  if (literal === pattern) return [pattern];
+  const rows = prepare(
+    `SELECT subject, subject_matches(${text}, subject) AS matches FROM subjects
+     WHERE subject >= ${text} AND subject < ${text} ORDER BY subject LIMIT ${integer}`,
+  ).all(pattern, literal, `${literal}\u{10ffff}`, SUBJECTS_SEEN) as { subject: string; matches: number }[];
+  const found = rows.filter((row) => row.matches === 1).map((row) => row.subject);
+  return rows.length === SUBJECTS_SEEN || found.length > SUBJECTS ? null : found;
 }
 
 function byIndex(prepare: Prepare, table: string, where: string, values: unknown[]): Next {
@@ -46,13 +93,6 @@ function byIndex(prepare: Prepare, table: string, where: string, values: unknown
   };
 }
 
-function byCorrelation(prepare: Prepare, correlation_id: string): Next {
-  return merged([
-    byIndex(prepare, "events", `correlation_id = ${text}`, [correlation_id]),
-    byIndex(prepare, "events", `id = ${text}`, [correlation_id]),
-  ]);
-}
-
 /** Claims are kept as they were made: by `@name` or by `name`, which are one agent. */
 function byHolder(prepare: Prepare, agent: string): Next {
   const name = agentName(agent);
@@ -60,28 +100,6 @@ function byHolder(prepare: Prepare, agent: string): Next {
     byIndex(prepare, "deliveries INDEXED BY deliveries_holder", `claimed_by = ${text}`, [holder]),
   );
   return merged(lists);
-}
-
-/**
- * Subjects are few: those that match are looked up by leaps through their index, then read side by side. Null when
- * there are too many with this beginning.
- */
-function bySubject(prepare: Prepare, pattern: string): Next | null {
-  const [literal = ""] = pattern.split(/(?<=^|\.)[*>](?=\.|$)/, 1);
-  const of = (subject: string) => byIndex(prepare, "events", `subject = ${text}`, [subject]);
-  if (literal === pattern) return of(pattern);
-  const leap = prepare(
-    `SELECT subject, subject_matches(${text}, subject) AS matches FROM events
-     WHERE subject > ${text} ORDER BY subject LIMIT 1`,
-  );
-  const lists: Next[] = [];
-  for (let from = literal, leaps = 0; ; leaps++) {
-    const row = leap.get(pattern, from) as { subject: string; matches: number } | undefined;
-    if (!row?.subject.startsWith(literal)) return merged(lists);
-    if (leaps === SUBJECTS) return null;
-    if (row.matches === 1) lists.push(of(row.subject));
-    from = row.subject;
-  }
 }
 
 /** Several lists read side by side, as far as all of them were read. */
@@ -128,8 +146,4 @@ export function byLog(prepare: Prepare, condition: Condition): Next {
     const reached = order === "ASC" ? part.high : part.low;
     return { seqs, reached: reached === (order === "ASC" ? high : low) ? null : reached };
   };
-}
-
-export function seqsOf(rows: unknown[]): number[] {
-  return (rows as { seq: number }[]).map((row) => row.seq);
 }

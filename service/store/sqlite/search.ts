@@ -3,11 +3,11 @@ import type { ListedEvent, SearchQuery } from "../../contract/events.ts";
 import { rankScore, searchExpression, searchText, searchWords } from "../search-text.ts";
 import type { Store } from "../store.ts";
 import type { SqliteContext } from "./context.ts";
-import { conditionOf, filtersOf, integer, type Prepare, statementCache } from "./filter.ts";
+import { conditionOf, filtersOf } from "./filter.ts";
 import { keepBy, readBy } from "./find.ts";
-import type { Indexer } from "./indexer.ts";
-import { type Next, routesOf, seqsOf } from "./routes.ts";
-import { collect, type Range, type Route, stretchOf } from "./walk.ts";
+import { type Index, routesOf } from "./routes.ts";
+import { collect, type Range, type Route } from "./walk.ts";
+import { plainWords } from "./words.ts";
 
 /** Candidates that a ranked search looks at: the newest matches. */
 const RANKED = 500;
@@ -23,42 +23,44 @@ interface Found {
   payload: string;
 }
 
-export function searchMethods(context: SqliteContext, indexer: Indexer): Pick<Store, "searchEvents"> {
-  const { db, memory } = context;
-  const prepare = statementCache(db);
+export function searchMethods(
+  { memory }: SqliteContext,
+  index: Index,
+): Pick<Store, "searchEvents" | "searchWithin"> {
+  const { prepare, indexer } = index;
   const load = keepBy(prepare, { sql: "", values: [] });
   const scratch = openScratch();
-  return {
-    async searchEvents(query) {
-      const expression = searchExpression(query.text);
-      if (expression === null) return [];
-      const lastSeq = memory.lastSeq;
-      await indexer.reach(lastSeq);
-      const high = Math.min(lastSeq, (query.before ?? lastSeq + 1) - 1);
-      const range: Range = { low: 1, high, order: "DESC" };
-      const filters = filtersOf(query);
-      const keep = readBy<Found>(prepare, "e.seq, e.type, e.body, e.payload", conditionOf(filters));
-      const routes: Route<Found>[] = [{ next: byText(prepare, expression), keep }];
-      for (const next of routesOf(prepare, filters)) {
-        routes.push({
-          next: (part, take) => next(part, Math.ceil(take / TEXT_COST)),
-          keep: (seqs) => scratch.filter(keep(seqs), expression),
-        });
-      }
-      const ranked = query.order === "ranked";
-      const found = await collect(routes, range, ranked ? RANKED : query.limit + 1);
-      return load((ranked ? best(found, query) : found).map((one) => one.seq)) satisfies ListedEvent[];
-    },
+  const search = async (query: SearchQuery, withinMs: number) => {
+    const expression = searchExpression(plainWords(query.text));
+    if (expression === null) return { events: [], cut: null };
+    const high = Math.min(memory.lastSeq, (query.before ?? memory.lastSeq + 1) - 1);
+    const range: Range = { low: 1, high, order: "DESC" };
+    const indexed = await indexer.upTo(high);
+    const filters = filtersOf(query);
+    const read = readBy<Found>(prepare, "e.seq, e.type, e.body, e.payload", conditionOf(filters));
+    const [byWords, ...others] = routesOf(index, filters, indexed, expression);
+    const routes: Route<Found>[] = others.map((next) => ({
+      next: (part, take) => next(part, Math.ceil(take / TEXT_COST)),
+      keep: (seqs) => scratch.filter(read(seqs), expression),
+    }));
+    if (byWords) {
+      // What the index does not have yet was found by its filters alone.
+      const checked = (found: Found[]) => {
+        const fresh = found.filter(({ seq }) => seq > indexed);
+        if (fresh.length === 0) return found;
+        const matching = new Set(scratch.filter(fresh, expression));
+        return found.filter((one) => one.seq <= indexed || matching.has(one));
+      };
+      routes.unshift({ next: byWords, keep: (seqs) => checked(read(seqs)) });
+    }
+    const ranked = query.order === "ranked";
+    const { rows, cut } = await collect(routes, range, ranked ? RANKED : query.limit + 1, withinMs);
+    return { events: load((ranked ? best(rows, query) : rows).map((one) => one.seq)), cut };
   };
-}
-
-function byText(prepare: Prepare, expression: string): Next {
-  // FTS5 ignores a bound that is no integer, and numbers of JavaScript arrive as floating point.
-  const statement = prepare(
-    `SELECT rowid AS seq FROM events_text WHERE events_text MATCH ?
-     AND rowid BETWEEN ${integer} AND ${integer} ORDER BY rowid DESC LIMIT ${integer}`,
-  );
-  return ({ low, high }, take) => stretchOf(seqsOf(statement.all(expression, low, high, take)), take);
+  return {
+    searchWithin: search,
+    searchEvents: async (query) => (await search(query, Number.POSITIVE_INFINITY)).events,
+  };
 }
 
 /** Judged by the JSON of the payload as it is: its punctuation is in all of them alike. */
@@ -84,7 +86,7 @@ function openScratch() {
   const matching = db.transaction((events: Found[], expression: string) => {
     for (const event of events) {
       const payload = JSON.parse(event.payload) as ListedEvent["payload"];
-      insert.run(event.seq, searchText({ ...event, payload }));
+      insert.run(event.seq, plainWords(searchText({ ...event, payload })));
     }
     const seqs = new Set(match.all(expression));
     clear.run();
