@@ -85,6 +85,13 @@ const entries: Record<string, BuildOptions> = {
   },
   agent: { ...esm, entryPoints: ["service/agents/sdk.ts"], outfile: join(dist, "agent.js") },
   client: { ...esm, entryPoints: ["service/client/index.ts"], outfile: join(dist, "client.js") },
+  // Loaded by `signalbox mcp` alone. By zod's annotations esbuild leaves out that it has to run before what uses it.
+  mcp: {
+    ...esm,
+    ignoreAnnotations: true,
+    entryPoints: ["service/mcp/main.ts"],
+    outfile: join(dist, "mcp.js"),
+  },
   cli: {
     ...common,
     entryPoints: ["service/cli/main.ts"],

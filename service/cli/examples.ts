@@ -39,6 +39,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   "agents send": [
     `signalbox agents send github-agent add_label --payload '{"owner":"acme","repo":"site","number":7,"label":"bug"}'`,
   ],
+  mcp: ["signalbox mcp --agent @reviewer"],
   up: ["signalbox up --log-level debug --set ingress.enabled=true", "signalbox up --background"],
   config: ["signalbox config --changed"],
   backup: ["signalbox backup ~/signalbox.db"],

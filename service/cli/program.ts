@@ -41,6 +41,7 @@ const modules: readonly { group: string; names: readonly string[]; load: () => P
     names: ["agents", "connectors"],
     load: () => import("./commands/agents.ts"),
   },
+  { group: "Agents and editors:", names: ["mcp"], load: () => import("./commands/mcp.ts") },
   {
     group: "The service:",
     names: ["up", "down", "status", "doctor", "config", "backup", "cleanup"],
