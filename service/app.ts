@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import * as z from "zod";
 import { startAgentRegistry } from "./agents/registry.ts";
 import { openHealth } from "./app-health.ts";
+import { effectKinds } from "./app-kinds.ts";
 import { openSqliteBus } from "./bus/sqlite/bus.ts";
 import { matchesSubject } from "./bus/subject.ts";
 import type { Paths } from "./client/paths.ts";
@@ -20,6 +21,7 @@ import { createEventLog, type EventLog } from "./events/log.ts";
 import { startControl } from "./http/control.ts";
 import { agentHandlers } from "./http/handlers/agents.ts";
 import { approvalHandlers } from "./http/handlers/approvals.ts";
+import { effectHandlers } from "./http/handlers/effects.ts";
 import { eventHandlers } from "./http/handlers/events.ts";
 import { healthHandlers } from "./http/handlers/health.ts";
 import type { Parts } from "./http/handlers/parts.ts";
@@ -145,8 +147,10 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
   const policy = new PolicyFile({ file: paths.policyFile, parse: parseConfigText, log });
   const expiresMs = config.agents.command_expires_ms;
   const judge: Judge = (effect, now_ms) => policy.judge(effect, now_ms).policy;
+  const kinds = effectKinds({ loaded, store, clock, log, events });
   const ledger = createEffectLedger({
-    ...{ store, clock, log, events, expiresMs, judge },
+    ...{ store, clock, log, events, expiresMs, judge, kinds },
+    approvalMs: config.approvals.ttl_ms,
     budgets: () => policy.current().budgets,
   });
   use(opening, "effects", ledger);
@@ -335,7 +339,11 @@ async function registerConnectors({
   }
   // Whoever carried these out is gone with the last process: their leases need not be waited for.
   const mine = new Set(executors.map((executor) => executor.agent));
-  for (const row of await store.runningEffects()) if (mine.has(row.target)) await ledger.steps.abandon(row);
+  for (const row of await store.runningEffects()) {
+    const isMine = row.kind === "command" ? mine.has(row.target) : ledger.kinds.find(row.kind) !== undefined;
+    if (isMine) await ledger.steps.abandon(row);
+  }
+  await ledger.resume();
   return executors;
 }
 
@@ -365,6 +373,7 @@ async function openControl(
       ...eventHandlers(parts),
       ...topicHandlers(parts),
       ...agentHandlers(parts),
+      ...effectHandlers(parts),
       ...policyHandlers(parts),
       ...approvalHandlers(parts),
       ...workflowHandlers(parts),

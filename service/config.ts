@@ -84,6 +84,15 @@ export const configSchema = z.strictObject({
         .describe("How long a command waits for its agent."),
     })
     .prefault({}),
+  approvals: z
+    .strictObject({
+      ttl_ms: z
+        .int()
+        .min(1_000)
+        .default(259_200_000)
+        .describe("How long a person has to decide about an effect; no decision is a no."),
+    })
+    .prefault({}),
   workflows: z
     .strictObject({
       dir: z

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { json, jsonObject, name, pageLimit, text } from "./common.ts";
+import { durationMs, json, jsonObject, name, pageLimit, text } from "./common.ts";
 
 /**
  * `waiting` is for a person's decision, `unknown` for an attempt whose end nobody saw: it may have happened, so
@@ -89,6 +89,61 @@ export const oneEffectQuery = z.strictObject({
   wait_ms: z.coerce.number().int().min(0).max(600_000).default(0),
 });
 export const effectPage = z.object({ effects: z.array(effect), next: z.string().nullable() });
+
+/**
+ * What somebody wants done. For a command `target` is the agent and `action` the command; all other kinds make both from
+ * the payload. A model's action block fits as it is: `type` stands for `kind` and may be an older name, `target` for the
+ * payload's own field, `summary` is kept as a note.
+ */
+export const proposeEffect = z.strictObject({
+  kind: name.optional(),
+  type: name.optional(),
+  target: text(10_000).optional(),
+  action: name.optional(),
+  payload: jsonObject.default({}),
+  summary: text(2_000).optional(),
+  /** Who asks: an agent's name, `model:…`, `cli`. */
+  source: name,
+  /** The event it is about. */
+  event_id: text(200).optional(),
+  /** The same key from the same source is the same effect. */
+  idempotency_key: text(500).optional(),
+  expires_in_ms: durationMs.min(1_000).optional(),
+});
+
+export const effectRoutes = {
+  proposeEffect: {
+    method: "POST",
+    path: "/v1/effects",
+    summary: "Propose an act on the outside world; the policy decides whether a person is asked.",
+    body: proposeEffect,
+    reply: effect,
+    status: 202,
+  },
+  previewEffect: {
+    method: "POST",
+    path: "/v1/effects/preview",
+    summary: "Show what an act would be and what the policy says of it, without recording anything.",
+    body: proposeEffect,
+    reply: effect,
+  },
+  listKinds: {
+    method: "GET",
+    path: "/v1/kinds",
+    summary: "List the kinds of acts that the service carries out itself.",
+    reply: z.object({
+      kinds: z.array(
+        z.object({
+          kind: z.string(),
+          title: z.string(),
+          aliases: z.array(z.string()),
+          /** What makes one of this kind known to the policy: its target, what it binds to, or nothing. */
+          remembers: z.enum(["target", "bind", "never"]),
+        }),
+      ),
+    }),
+  },
+} as const;
 
 /** What a workflow would do; nothing of it has happened. */
 export const proposedEffect = z.object({

@@ -31,7 +31,9 @@ export const policyRule = z.object({
 export const policyBudget = z.object({
   /** `policy.toml:20 labels`. */
   budget: z.string(),
-  count: z.int(),
+  count: z.int().nullable(),
+  /** Of all payloads together. */
+  bytes: z.int().nullable(),
   per: z.enum(["minute", "hour", "day"]),
   when: z.array(z.string()),
 });

@@ -358,6 +358,7 @@ export const routes = {
   ...policyRoutes,
   ...approvalRoutes,
   ...auditRoutes,
+  ...effects.effectRoutes,
 
   listEffects: {
     method: "GET",

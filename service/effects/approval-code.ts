@@ -6,15 +6,19 @@ import { canonicalJson, sha256 } from "../lib/canonical.ts";
 const LETTERS = "34679ACDEFGHJKMNPQRTWXY";
 const LENGTH = 8;
 
-/** The bytes that are approved and carried out: hex SHA-256 of the canonical JSON of kind, target, action and payload. */
+/**
+ * The bytes that are approved and carried out: hex SHA-256 of the canonical JSON of kind, target, action, payload, and
+ * of what it is bound to besides.
+ */
 export function effectDigest(effect: {
   kind: string;
   target: string;
   action: string;
   payload: JsonObject;
+  bound?: JsonObject | null;
 }): string {
-  const { kind, target, action, payload } = effect;
-  return sha256(canonicalJson({ kind, target, action, payload }));
+  const { kind, target, action, payload, bound } = effect;
+  return sha256(canonicalJson({ kind, target, action, payload, ...(bound ? { bound } : {}) }));
 }
 
 /** What a person types for this effect with these bytes. Other bytes have another code. */

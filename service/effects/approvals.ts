@@ -1,13 +1,16 @@
 import { agentName } from "../contract/agent-name.ts";
 import type { Approval, ApprovalDecision } from "../contract/approvals.ts";
+import type { JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { EffectRow, Store } from "../store/store.ts";
 import { approvalCode, effectDigest, readCode } from "./approval-code.ts";
 import { differences } from "./difference.ts";
+import type { Kinds } from "./kinds/registry.ts";
 import { originOf } from "./policy.ts";
-import { type EffectSteps, publicEffect, requireEffect } from "./steps.ts";
+import { type EffectSteps, requireEffect } from "./steps.ts";
+import { showEffect } from "./view.ts";
 
 export interface Decision {
   decision: "approve" | "deny";
@@ -23,6 +26,7 @@ interface ApprovalsOptions {
   store: Store;
   clock: Clock;
   steps: EffectSteps;
+  kinds: Kinds;
 }
 
 /** Events shown of a chain, from its beginning. */
@@ -125,7 +129,7 @@ export class Approvals {
   }
 
   async #describe(row: EffectRow): Promise<Approval> {
-    const { store } = this.#options;
+    const { store, kinds } = this.#options;
     const { id, kind, target, action } = row;
     const chain = await this.#chain(row);
     const [last, sameTarget, sameKind] = await Promise.all([
@@ -136,20 +140,20 @@ export class Approvals {
     const before = kind === "ask" ? null : (last ?? sameTarget);
     return {
       code: approvalCode(row),
-      effect: publicEffect(row),
+      effect: showEffect(row, kinds),
       asked_by: row.cause.source,
       chain: chain.map((event) => ({
         ...{ event_id: event.id, type: event.type, source: event.source, origin_kind: event.origin_kind },
         ...{ time_ms: event.time_ms, body: event.body?.slice(0, BODY_CHARS) ?? null },
       })),
-      risks: risksOf(row, chain, { last, sameTarget, sameKind }),
+      risks: [
+        ...risksOf(row, chain, { last, sameTarget, sameKind }),
+        ...(kinds.find(kind)?.risks(row.payload, row.bound ?? {}) ?? []),
+      ],
       difference: before && {
         effect_id: before.id,
         created_ms: before.created_ms,
-        changes: differences(
-          { action: before.action, payload: before.payload },
-          { action, payload: row.payload },
-        ),
+        changes: differences(compared(before, kinds), compared(row, kinds)),
       },
       expires_ms: row.expires_ms,
       decision: await this.#winner(row),
@@ -166,6 +170,12 @@ export class Approvals {
     }
     return chain;
   }
+}
+
+/** What two effects are compared by: all that the hash covers, with secrets masked. */
+function compared(row: EffectRow, kinds: Kinds): JsonObject {
+  const { action, payload, bound } = showEffect(row, kinds);
+  return { action, payload, ...(bound ? { bound } : {}) };
 }
 
 /** @throws SignalboxError `invalid_request` */

@@ -1,12 +1,15 @@
 import type * as z from "zod";
 import type { ConnectorCommand, ConnectorContext } from "../connectors/connector.ts";
-import type { Command, CommandResult } from "../contract/agents.ts";
-import type { Json } from "../contract/common.ts";
+import type { CommandResult } from "../contract/agents.ts";
+import type { Json, JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
+import { type EffectLane, type EffectRow, laneOf } from "../store/store.ts";
+import type { EffectKind } from "./kinds/kind.ts";
+import { checkedPayload } from "./kinds/registry.ts";
 import type { EffectLedger } from "./ledger.ts";
 
 /** A connector that can carry out commands. */
@@ -16,7 +19,14 @@ export interface Executor {
   context: ConnectorContext<unknown>;
 }
 
-/** Commands of one connector under way at once. */
+/** What takes the effects of one lane and carries them out. */
+interface Worker {
+  lane: EffectLane;
+  call(row: EffectRow): Promise<Json>;
+  repeatable(row: EffectRow): boolean;
+}
+
+/** Effects of one lane under way at once. */
 const CONCURRENCY = 8;
 const LEASE_MS = 120_000;
 /** Leases of what is under way are renewed so often, since a call may wait long for a remote limit. */
@@ -33,8 +43,9 @@ const RETRY_MAX_MS = 900_000;
 const passing = new Set(["rate_limited", "busy", "unavailable"]);
 
 /**
- * Carries out approved commands of the connectors. This is the only place that calls them, and each call ends in
- * the ledger: succeeded, failed, tried again later, or `unknown` when nobody saw its end.
+ * Carries out approved commands of the connectors, and the kinds that this service does itself. This is the only place
+ * that calls them, and each call ends in the ledger: succeeded, failed, tried again later, or `unknown` when nobody saw
+ * its end.
  */
 export function startDispatcher(options: {
   ledger: EffectLedger;
@@ -45,6 +56,8 @@ export function startDispatcher(options: {
 }): Closeable {
   const { ledger, executors, log, clock = systemClock } = options;
   const stop = new AbortController();
+  /** Aborts what a stop did not wait for. */
+  const giveUp = new AbortController();
   const stopped = new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
   const underWay = new Map<string, Promise<void>>();
   let cancelRenewal: (() => void) | undefined;
@@ -54,9 +67,13 @@ export function startDispatcher(options: {
       repeatable: (action) => commands[action]?.idempotent ?? true,
     });
   }
-  const loops = executors.map((executor) => takeCommands(executor));
+  const workers = [
+    ...executors.map(connectorWorker),
+    ...ledger.kinds.all.map((kind) => kindWorker(kind, giveUp.signal, log)),
+  ];
+  const loops = workers.map((worker) => takeEffects(worker));
 
-  async function takeCommands(executor: Executor): Promise<void> {
+  async function takeEffects(worker: Worker): Promise<void> {
     const mine = new Set<Promise<void>>();
     for (let failures = 0; !stop.signal.aborted; ) {
       try {
@@ -66,20 +83,21 @@ export function startDispatcher(options: {
         }
         const limit = CONCURRENCY - mine.size;
         const claim = { by, limit, waitMs: WAIT_MS, leaseMs: LEASE_MS };
-        const commands = await ledger.claim(executor.agent, claim, stop.signal);
+        const rows = await ledger.take(worker.lane, claim, stop.signal);
         failures = 0;
-        for (const command of commands) {
-          const work = carryOut(ledger, executor, command, log).finally(() => {
+        for (const row of rows) {
+          const work = carryOut(ledger, worker, row, log).finally(() => {
             mine.delete(work);
-            underWay.delete(command.effect_id);
+            underWay.delete(row.id);
           });
           mine.add(work);
-          underWay.set(command.effect_id, work);
+          underWay.set(row.id, work);
         }
-        if (commands.length > 0) keepLeases();
+        if (rows.length > 0) keepLeases();
       } catch (error) {
         failures += 1;
-        log.error({ err: error, agent: executor.agent }, "commands could not be taken; trying again");
+        const lane = laneOf({ kind: "command", target: "", ...worker.lane });
+        log.error({ err: error, lane }, "effects could not be taken; trying again");
         await pause(backoffMs(failures, PAUSE_BASE_MS, PAUSE_MAX_MS), stop.signal);
       }
     }
@@ -90,7 +108,7 @@ export function startDispatcher(options: {
       cancelRenewal = undefined;
       if (underWay.size === 0) return;
       ledger.extend([...underWay.keys()], by).catch((error: unknown) => {
-        log.warn({ err: error }, "leases of commands could not be renewed");
+        log.warn({ err: error }, "leases of effects could not be renewed");
       });
       keepLeases();
     });
@@ -103,63 +121,89 @@ export function startDispatcher(options: {
       const drained = new AbortController();
       const all = Promise.all(underWay.values()).then(() => drained.abort());
       await Promise.race([all, pause(options.drainMs, drained.signal)]);
+      giveUp.abort();
       cancelRenewal?.();
     },
   };
 }
 
-async function carryOut(
-  ledger: EffectLedger,
-  executor: Executor,
-  command: Command,
-  log: Logger,
-): Promise<void> {
-  const { effect_id, lease } = command;
+function connectorWorker(executor: Executor): Worker {
+  return {
+    lane: { target: executor.agent },
+    repeatable: ({ action }) => executor.commands[action]?.idempotent ?? true,
+    async call(row) {
+      const { agent, commands, context } = executor;
+      const definition = commands[row.action];
+      if (!definition) {
+        const known = Object.keys(commands).join(", ");
+        throw new SignalboxError("invalid_request", `${agent} has no command ${row.action}; it has ${known}`);
+      }
+      const payload = checkedParams(row, definition.params);
+      return definition.run(payload, { ...context, idempotencyKey: row.id, attempt: row.attempts });
+    },
+  };
+}
+
+function kindWorker(kind: EffectKind, signal: AbortSignal, log: Logger): Worker {
+  return {
+    lane: { kind: kind.kind },
+    repeatable: ({ payload }) => kind.repeatable(payload),
+    async call(row) {
+      const { source, workflow, event_id, run_id } = row.cause;
+      const { correlation_id, depth } = row;
+      const context = {
+        ...{ idempotencyKey: row.id, attempt: row.attempts, bound: row.bound ?? {} },
+        cause: { source, workflow, event_id, run_id, correlation_id, depth },
+        ...{ signal, log },
+      };
+      try {
+        return await kind.execute(checkedPayload(kind, row.payload), context);
+      } catch (error) {
+        throw repeatedWhere(kind.repeatable(row.payload), error);
+      }
+    },
+  };
+}
+
+/** Where doing it twice does no harm, it is enough that nobody saw the end. */
+function repeatedWhere(isRepeatable: boolean, error: unknown): unknown {
+  if (!isRepeatable || !SignalboxError.is(error)) return error;
+  const isUnknown = (error.details as { outcome?: unknown } | undefined)?.outcome === "unknown";
+  return isUnknown ? new SignalboxError("unavailable", error.message, { cause: error }) : error;
+}
+
+async function carryOut(ledger: EffectLedger, worker: Worker, row: EffectRow, log: Logger): Promise<void> {
+  const lease = row.lease ?? "";
   // If even this can't be recorded, the lease runs out and the ledger decides then.
   const notRecorded = (failure: unknown) =>
-    log.error({ err: failure, effect_id }, "the end of a command could not be recorded");
+    log.error({ err: failure, effect_id: row.id }, "the end of an effect could not be recorded");
   let result: Json;
   try {
-    result = await call(executor, command);
+    result = await worker.call(row);
   } catch (error) {
-    const repeatable = executor.commands[command.command]?.idempotent ?? true;
-    return recordFailure(ledger, command, error, repeatable, log).catch(notRecorded);
+    return recordFailure(ledger, row, error, worker.repeatable(row), log).catch(notRecorded);
   }
-  await ledger.steps
-    .finish(effect_id, { lease, status: "succeeded", result, retry: false })
-    .catch(notRecorded);
+  await ledger.steps.finish(row.id, { lease, status: "succeeded", result, retry: false }).catch(notRecorded);
 }
 
-async function call({ agent, commands, context }: Executor, command: Command): Promise<Json> {
-  const definition = commands[command.command];
-  if (!definition) {
-    const known = Object.keys(commands).join(", ");
-    throw new SignalboxError(
-      "invalid_request",
-      `${agent} has no command ${command.command}; it has ${known}`,
-    );
-  }
-  const payload = checkedPayload(command, definition.params);
-  return definition.run(payload, { ...context, idempotencyKey: command.effect_id, attempt: command.attempt });
-}
-
-function checkedPayload(command: Command, params: z.ZodType): Command["payload"] {
-  const parsed = params.safeParse(command.payload);
-  if (parsed.success) return parsed.data as Command["payload"];
+function checkedParams(row: EffectRow, params: z.ZodType): JsonObject {
+  const parsed = params.safeParse(row.payload);
+  if (parsed.success) return parsed.data as JsonObject;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "payload"}: ${issue.message}`);
-  throw new SignalboxError("invalid_request", `${command.command}: ${faults.join("; ")}`);
+  throw new SignalboxError("invalid_request", `${row.action}: ${faults.join("; ")}`);
 }
 
 async function recordFailure(
   ledger: EffectLedger,
-  command: Command,
+  row: EffectRow,
   error: unknown,
   repeatable: boolean,
   log: Logger,
 ): Promise<void> {
-  const { effect_id, lease, attempt } = command;
-  const message = error instanceof Error ? error.message : String(error);
-  if (!SignalboxError.is(error)) log.error({ err: error, effect_id }, "a command failed unexpectedly");
+  const { id: effect_id, attempts } = row;
+  const lease = row.lease ?? "";
+  const message = (error instanceof Error ? error.message : String(error)).slice(0, 10_000);
+  if (!SignalboxError.is(error)) log.error({ err: error, effect_id }, "an effect failed unexpectedly");
   // An error nobody thought of may have come after the call went out.
   const isUnknown = SignalboxError.is(error)
     ? (error.details as { outcome?: unknown } | undefined)?.outcome === "unknown"
@@ -168,11 +212,11 @@ async function recordFailure(
   else if (SignalboxError.is(error) && passing.has(error.code)) {
     const delayMs =
       error.retryAfterS === undefined
-        ? backoffMs(attempt, RETRY_BASE_MS, RETRY_MAX_MS)
+        ? backoffMs(attempts, RETRY_BASE_MS, RETRY_MAX_MS)
         : error.retryAfterS * 1_000;
     await ledger.steps.postpone(effect_id, lease, message, delayMs);
   } else {
-    const failed: CommandResult = { lease, status: "failed", error: message.slice(0, 10_000), retry: false };
+    const failed: CommandResult = { lease, status: "failed", error: message, retry: false };
     await ledger.steps.finish(effect_id, failed);
   }
 }

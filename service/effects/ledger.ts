@@ -1,74 +1,72 @@
 import { agentName } from "../contract/agent-name.ts";
 import type { Command } from "../contract/agents.ts";
-import type { JsonObject } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";
+import { SignalboxError } from "../contract/errors.ts";
 import type { EventLog } from "../events/log.ts";
+import { canonicalJson } from "../lib/canonical.ts";
 import type { Clock } from "../lib/clock.ts";
-import { newId } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import { Wakeups } from "../lib/wakeups.ts";
-import type { EffectDraft, EffectRow, EventDraft, Store } from "../store/store.ts";
-import { approvalCode, effectDigest } from "./approval-code.ts";
+import type { EffectDraft, EffectLane, EffectRow, Store } from "../store/store.ts";
 import { Approvals } from "./approvals.ts";
-import { type Budget, budgetsOf, type Judged, judge } from "./policy.ts";
-import { EffectSteps, publicEffect, requireEffect, type Target } from "./steps.ts";
+import { type ClaimOptions, claimWaiting, toCommand } from "./claim.ts";
+import { createDraft, type DraftOptions, type Judge, type Proposal } from "./draft.ts";
+import { Judging } from "./judging.ts";
+import type { EffectKind } from "./kinds/kind.ts";
+import { createKinds, type Kinds } from "./kinds/registry.ts";
+import { type Budget, judge } from "./policy.ts";
+import { EffectSteps, requireEffect, type Target } from "./steps.ts";
+import { showEffect } from "./view.ts";
 
-/** What somebody wants done. */
-export interface Proposal {
-  id?: string;
-  /** `command` when left out. */
-  kind?: Effect["kind"];
-  /** The agent, with or without `@`. */
-  target: string;
-  action: string;
-  payload: JsonObject;
-  /** One line that a person understands; made from the rest when left out. */
-  summary?: string;
-  cause: Effect["cause"];
-  /** The same key is the same effect, however often it is proposed. */
-  idempotency_key: string;
-  correlation_id: string | null;
-  /** Events that caused each other up to the one behind this. */
-  depth: number;
-  expires_in_ms?: number | undefined;
-}
+export type { Judge, Proposal } from "./draft.ts";
 
 /** The ledger of all that happens outside (design: effect). */
 export interface EffectLedger extends Closeable {
+  readonly kinds: Kinds;
+  /** What a proposal would be recorded as. @throws SignalboxError `invalid_request` */
   draft(proposal: Proposal): EffectDraft;
+  /**
+   * Records it and answers once it is judged.
+   * @throws SignalboxError `invalid_request`, `idempotency_conflict` (the key stands for another act)
+   */
   propose(proposal: Proposal): Promise<Effect>;
-  /** Takes commands for `target`, or waits up to `waitMs` for one. What an aborted call took goes back at once. */
-  claim(target: string, request: ClaimOptions, signal: AbortSignal): Promise<Command[]>;
+  /** What it would be and what the policy says of it; nothing is recorded. @throws SignalboxError `invalid_request` */
+  preview(proposal: Proposal): Promise<Effect>;
+  /** Takes commands for an agent, or waits up to `waitMs` for one. What an aborted call took goes back at once. */
+  claim(agent: string, request: ClaimOptions, signal: AbortSignal): Promise<Command[]>;
+  /** The same for whoever carries out a connector's commands or a kind. */
+  take(lane: EffectLane, request: ClaimOptions, signal: AbortSignal): Promise<EffectRow[]>;
   /** Renews the leases of what `by` is working on. */
   extend(ids: string[], by: string): Promise<void>;
   /** What may become of one effect. */
   readonly steps: EffectSteps;
   /** What waits for a person. */
   readonly approvals: Approvals;
+  readonly judging: Judging;
+  /** Judges what nobody judged before the last stop. Called once, when everything is open. */
+  resume(): Promise<void>;
   /** Expired ones and lapsed leases. Called when due. */
   sweep(now_ms: number): Promise<void>;
   /** Connectors tell what they are; other targets are agents, who get the effect's id as idempotency key. */
   describeTarget(target: string, description: Target): void;
-  /** @throws SignalboxError `not_found` */
+  /** As people may see it, with its secrets masked. @throws SignalboxError `not_found` */
   get(id: string): Promise<Effect>;
+  /** The public part of a row, with its secrets masked. */
+  view(row: EffectRow): Effect;
 }
-
-export interface ClaimOptions {
-  by: string;
-  limit: number;
-  waitMs: number;
-  leaseMs: number;
-}
-
-export type Judge = (effect: Judged, now_ms: number) => Effect["policy"];
 
 interface LedgerOptions {
   store: Store;
   clock: Clock;
   log: Logger;
   events: EventLog;
+  /** How long an approved effect waits for its target. */
   expiresMs: number;
+  /** How long a person has to decide; as long as that when left out. */
+  approvalMs?: number;
+  /** What this service carries out itself. */
+  kinds?: readonly EffectKind[];
   /** What may happen without a person; the defaults when left out. */
   judge?: Judge;
   /** How much of it; no limit when left out. */
@@ -78,212 +76,104 @@ interface LedgerOptions {
 const BEAT_LEASE_MS = 90_000;
 
 export function createEffectLedger(options: LedgerOptions): EffectLedger {
-  const { store } = options;
+  const { store, clock, expiresMs } = options;
   const wakeups = new Wakeups();
   const targets = new Map<string, Target>();
-  const stop = store.onCommitted(({ targets: ready }) => {
-    for (const target of ready) wakeups.wake(target);
+  const kinds = createKinds(options.kinds ?? []);
+  const view = (row: EffectRow) => showEffect(row, kinds);
+  const repeatable = repeatableBy(store, kinds, targets);
+  const drafting: DraftOptions = {
+    ...options,
+    kinds,
+    approvalMs: options.approvalMs ?? expiresMs,
+    judge: options.judge ?? ((effect, now_ms) => judge(effect, [], now_ms)),
+    budgets: options.budgets ?? (() => []),
+    summaryOf: (target, action, payload) => targets.get(target)?.summary?.(action, payload),
+  };
+  const steps = new EffectSteps({ ...options, ...drafting, repeatable, view });
+  const judging = new Judging({ ...drafting, store, log: options.log, steps });
+  const stop = store.onCommitted(({ targets: ready, proposed }) => {
+    for (const lane of ready) wakeups.wake(lane);
+    for (const id of proposed) judging.start(id);
   });
-  const describe = (target: string) => targets.get(target) ?? describeAgent(store, target);
-  const steps = new EffectSteps({ ...options, describe });
-  const draft = (proposal: Proposal) => createDraft(proposal, describe, options);
+  const take: EffectLedger["take"] = (lane, request, signal) =>
+    claimWaiting({ store, clock, steps, wakeups }, lane, request, signal);
+  const get = async (id: string) => view(await requireEffect(store, id));
   return {
+    kinds,
     steps,
-    approvals: new Approvals({ ...options, steps }),
-    draft,
+    judging,
+    approvals: new Approvals({ ...options, steps, kinds }),
+    draft: (proposal) => createDraft(proposal, drafting),
     async propose(proposal) {
-      const [row] = await store.proposeEffects([draft(proposal)]);
+      const draft = createDraft(proposal, drafting);
+      const [row] = await store.proposeEffects([draft]);
       if (!row) throw new Error("a proposal was recorded without its effect");
-      return publicEffect(row);
+      assertSameAct(row, draft);
+      if (row.state !== "proposed") return view(row);
+      await judging.judge(row.id);
+      return get(row.id);
     },
-    claim: (target, request, signal) =>
-      claimWaiting(options, steps, wakeups, agentName(target), request, signal),
-    extend: (ids, by) => store.extendEffects(ids, agentName(by), options.clock.nowMs() + BEAT_LEASE_MS),
+    async preview(proposal) {
+      const draft = createDraft(proposal, drafting);
+      const { reason, ...found } =
+        draft.state === "proposed"
+          ? { reason: null, ...(await judging.examine(draft)) }
+          : { reason: null, ...draft };
+      return view(rowOf({ ...draft, ...found }, reason));
+    },
+    async claim(target, request, signal) {
+      const rows = await take({ target: agentName(target) }, request, signal);
+      return rows.map(toCommand);
+    },
+    take,
+    extend: (ids, by) => store.extendEffects(ids, agentName(by), clock.nowMs() + BEAT_LEASE_MS),
+    async resume() {
+      for (const row of await store.proposedEffects()) judging.start(row.id);
+    },
     describeTarget: (target, description) => void targets.set(target, description),
-    get: async (id) => publicEffect(await requireEffect(store, id)),
+    get,
+    view,
     async sweep(now_ms) {
       const { lapsed, expired, targets: ready } = await store.dueEffects(now_ms);
       for (const row of lapsed) await steps.abandon(row);
       for (const row of expired) await steps.expire(row);
-      for (const target of ready) wakeups.wake(target);
+      for (const lane of ready) wakeups.wake(lane);
     },
     close: () => void stop(),
   };
 }
 
 /** An agent gets the effect's id as idempotency key, so it may be told twice unless it said that once is the limit. */
-function describeAgent(store: Store, target: string): Target {
+function repeatableBy(store: Store, kinds: Kinds, targets: ReadonlyMap<string, Target>) {
+  return async ({ kind, target, action, payload }: EffectRow): Promise<boolean> => {
+    if (kind !== "command") return kinds.find(kind)?.repeatable(payload) ?? false;
+    const described = targets.get(target);
+    if (described) return described.repeatable(action);
+    const commands = (await store.getAgent(target))?.commands ?? [];
+    return commands.find(({ name }) => name === action)?.idempotent ?? true;
+  };
+}
+
+/** A draft as the row that it would be. */
+function rowOf(draft: EffectDraft, error: string | null): EffectRow {
+  const { code: _code, events: _events, budgets: _budgets, ...effect } = draft;
   return {
-    async repeatable(action) {
-      const commands = (await store.getAgent(target))?.commands ?? [];
-      return commands.find(({ name }) => name === action)?.idempotent ?? true;
-    },
+    ...effect,
+    ...{ bound: draft.bound ?? null, note: draft.note ?? null, error, result: null, result_event_id: null },
+    ...{ attempts: 0, claimed_by: null, updated_ms: draft.created_ms, not_before_ms: null },
+    ...{ lease: null, lease_until_ms: null },
   };
 }
 
-function createDraft(
-  proposal: Proposal,
-  describe: (target: string) => Target,
-  { clock, events, expiresMs, judge: decide = (effect) => judge(effect), budgets }: LedgerOptions,
-): EffectDraft {
-  const { kind = "command", action, payload, cause } = proposal;
-  const target = agentName(proposal.target);
-  const now = clock.nowMs();
-  const policy = decide({ kind, target, action, payload, cause }, now);
-  const id = proposal.id ?? newId("eff");
-  const digest = effectDigest({ kind, target, action, payload });
-  const draft: EffectDraft = {
-    id,
-    kind,
-    target,
-    action,
-    payload,
-    sha256: digest,
-    summary: proposal.summary ?? describe(target).summary?.(action, payload) ?? `Send ${action} to ${target}`,
-    idempotency_key: proposal.idempotency_key,
-    state: policy.decision === "allow" ? "approved" : policy.decision === "ask" ? "waiting" : "denied",
-    cause,
-    depth: proposal.depth,
-    policy,
-    correlation_id: proposal.correlation_id,
-    created_ms: now,
-    expires_ms: now + (proposal.expires_in_ms ?? expiresMs),
-  };
-  if (draft.state === "approved") return withBudgets(draft, budgets?.() ?? [], events);
-  const code = draft.state === "waiting" ? approvalCode(draft) : undefined;
-  return { ...draft, code, events: [heldEvent(events, draft)] };
-}
-
-/** One that a budget counts waits for a person once that is used up, and an event tells so. */
-function withBudgets(draft: EffectDraft, budgets: readonly Budget[], events: EventLog): EffectDraft {
-  const counting = budgetsOf(draft, budgets, draft.created_ms);
-  if (counting.length === 0) return draft;
-  return {
-    ...draft,
-    budgets: counting.map(({ budget, since_ms }) => {
-      const { label, count, per, like } = budget;
-      const rule = `${label}: ${count} per ${per} are used up`;
-      const held: EffectDraft = { ...draft, state: "waiting", policy: { decision: "ask", rule } };
-      const tripped = trippedEvent(events, held, { budget: label, count, per });
-      return {
-        ...{ count, since_ms, like },
-        held: {
-          policy: held.policy,
-          code: approvalCode(held),
-          events: [tripped, heldEvent(events, held)],
-        },
-      };
-    }),
-  };
-}
-
-function trippedEvent(events: EventLog, draft: EffectDraft, spent: JsonObject): EventDraft {
-  const { id, kind, target, action, cause, summary, policy } = draft;
-  return events.draft(
-    {
-      type: "signalbox.budget.tripped",
-      source: "signalbox",
-      body: `${summary}: waits for a person (${policy.rule})`,
-      payload: { ...spent, effect_id: id, kind, target, action, workflow: cause.workflow },
-      origin_kind: "system",
-    },
-    { id: cause.event_id, depth: draft.depth, correlation_id: draft.correlation_id },
+/** The first of a key is the only one, so another act under it would be lost. */
+function assertSameAct(row: EffectRow, draft: EffectDraft): void {
+  const act = ({ kind, target, action, payload }: EffectRow | EffectDraft) =>
+    canonicalJson({ kind, target, action, payload });
+  if (act(row) === act(draft)) return;
+  throw new SignalboxError(
+    "idempotency_conflict",
+    `the key ${draft.idempotency_key} stands for another effect`,
+    { details: { effect_id: row.id } },
   );
-}
-
-/** Tells that a person is asked, or that the policy said no. */
-function heldEvent(events: EventLog, draft: EffectDraft): EventDraft {
-  const { id, kind, target, action, state, summary, cause, policy } = draft;
-  return events.draft(
-    {
-      type: `signalbox.effect.${state}`,
-      source: "signalbox",
-      body: `${summary}: ${state} (${policy.rule})`,
-      payload: { effect_id: id, kind, target, action, state, workflow: cause.workflow, rule: policy.rule },
-      origin_kind: "system",
-    },
-    { id: cause.event_id, depth: draft.depth, correlation_id: draft.correlation_id },
-  );
-}
-
-async function claimWaiting(
-  options: LedgerOptions,
-  steps: EffectSteps,
-  wakeups: Wakeups,
-  target: string,
-  request: ClaimOptions,
-  signal: AbortSignal,
-): Promise<Command[]> {
-  const { store, clock } = options;
-  const endMs = performance.now() + request.waitMs;
-  for (;;) {
-    const stopWaiting = new AbortController();
-    const woken = wakeups.wait(
-      target,
-      endMs - performance.now(),
-      AbortSignal.any([signal, stopWaiting.signal]),
-    );
-    const taken = await store
-      .claimEffects({
-        target,
-        by: agentName(request.by),
-        limit: request.limit,
-        lease_ms: request.leaseMs,
-        now_ms: clock.nowMs(),
-      })
-      .catch((error: unknown) => {
-        stopWaiting.abort();
-        throw error;
-      });
-    const rows = await withoutChanged(steps, taken);
-    if (taken.length > rows.length && rows.length === 0) {
-      stopWaiting.abort();
-      await woken;
-      continue;
-    }
-    if (rows.length === 0 && request.waitMs > 0) {
-      if (await woken) continue;
-      return [];
-    }
-    stopWaiting.abort();
-    // More may be there for whoever waits next, and what came meanwhile may have woken this one.
-    if ((await woken) || taken.length === request.limit) wakeups.wake(target);
-    if (!signal.aborted) return rows.map(toCommand);
-    for (const row of rows) await giveBack(store, row, clock.nowMs());
-    return [];
-  }
-}
-
-/** Only what was allowed byte for byte is handed out; the rest asks again. */
-async function withoutChanged(steps: EffectSteps, rows: EffectRow[]): Promise<EffectRow[]> {
-  const kept: EffectRow[] = [];
-  for (const row of rows) {
-    const isAsAllowed = await steps.isAsAllowed(row);
-    if (isAsAllowed) kept.push(row);
-    else await steps.askAgain(row);
-  }
-  return kept;
-}
-
-/** Nobody is there any more to carry it out. */
-async function giveBack(store: Store, row: EffectRow, now_ms: number): Promise<void> {
-  await store.changeEffect(row.id, {
-    from: ["running"],
-    lease: row.lease ?? undefined,
-    to: "approved",
-    now_ms,
-  });
-}
-
-function toCommand(row: EffectRow): Command {
-  return {
-    effect_id: row.id,
-    command: row.action,
-    payload: row.payload,
-    source: row.cause.source,
-    event_id: row.cause.event_id,
-    attempt: row.attempts,
-    lease: row.lease ?? "",
-    lease_until_ms: row.lease_until_ms ?? 0,
-  };
 }

@@ -38,17 +38,33 @@ const ruleSchema = z.strictObject({
   time: z.string().regex(CLOCK, "must be a time of day such as 09:00-17:30").optional(),
   time_zone: z.string().refine(isTimeZone, "must be a time zone such as Europe/Berlin").optional(),
   expires: z.date("must be a date such as 2026-12-31 or 2026-12-31T18:00:00Z").optional(),
+  known: z.boolean().optional(),
 });
-const budgetSchema = z.strictObject({
-  name: z.string().min(1).max(200).optional(),
-  count: z.int().min(0),
-  per: z.enum(["minute", "hour", "day"]),
-  kind: oneOrMore(effectKindName).optional(),
-  target: globs.optional(),
-  action: globs.optional(),
-  workflow: globs.optional(),
-  source: globs.optional(),
-});
+const SIZE = /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)$/i;
+const units: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
+const size = z.union([
+  z.int().min(0),
+  z
+    .string()
+    .regex(SIZE, 'must be a size such as "500 KB" or "10 MB"')
+    .transform((text) => {
+      const [, number = "0", unit = "B"] = SIZE.exec(text) ?? [];
+      return Math.round(Number(number) * (units[unit.toUpperCase()] ?? 1));
+    }),
+]);
+const budgetSchema = z
+  .strictObject({
+    name: z.string().min(1).max(200).optional(),
+    count: z.int().min(0).optional(),
+    bytes: size.optional(),
+    per: z.enum(["minute", "hour", "day"]),
+    kind: oneOrMore(effectKindName).optional(),
+    target: globs.optional(),
+    action: globs.optional(),
+    workflow: globs.optional(),
+    source: globs.optional(),
+  })
+  .refine(({ count, bytes }) => count !== undefined || bytes !== undefined, "needs count or bytes, or both");
 const policySchema = z.strictObject({
   rule: z.array(ruleSchema).default([]),
   budget: z.array(budgetSchema).default([]),
@@ -72,10 +88,9 @@ export function parsePolicy(file: string, text: string, parse: ParseToml): Polic
       time: time === undefined ? undefined : { ...minutesOf(time), zone: time_zone },
       expires_ms: expires?.getTime(),
     })),
-    budgets: budgets.map(({ name, count, per, target, ...like }, index) => ({
+    budgets: budgets.map(({ name, count, bytes, per, target, ...like }, index) => ({
       label: `${basename(file)}:${toml.lineOf(["budget", index])} ${name ?? `budget ${index + 1}`}`,
-      count,
-      per,
+      ...{ count, bytes, per },
       like: { ...like, target: target?.map(agentName) },
     })),
   };

@@ -39,6 +39,16 @@ describe("the defaults, each by its name", () => {
         });
   });
 
+  it("R69 B17 what was done before is known for HTTP and actions alone, and for nobody but workflows and the owner", () => {
+    const known = (source: string, kind: string) =>
+      judge({ ...effect({ source, kind }), familiar: true }).decision;
+    for (const source of ["workflow:labeller", "cli"]) {
+      expect(["http", "action"].map((kind) => known(source, kind))).toEqual(["allow", "allow"]);
+      expect(["mail", "shell", "new"].map((kind) => known(source, kind))).toEqual(["ask", "ask", "ask"]);
+    }
+    for (const source of ["reviewer", "model", "chat:1"]) expect(known(source, "http")).toBe("ask");
+  });
+
   it("B17 are these, in this order, and nothing else (security list 9: defaults do not drift)", () => {
     expect(defaultRules.map(({ label, ...limits }) => [label, limits])).toEqual([
       [
@@ -50,6 +60,18 @@ describe("the defaults, each by its name", () => {
         { decision: "allow", kind: ["command"], origin: ["workflow"] },
       ],
       ["default: commands of the owner run", { decision: "allow", kind: ["command"], origin: ["human"] }],
+      [
+        "default: events and replies of a workflow file or the owner run",
+        { decision: "allow", kind: ["event", "reply"], origin: ["workflow", "human"] },
+      ],
+      [
+        "default: HTTP to a host that the same workflow or owner reached before, in the same way, runs",
+        { decision: "allow", kind: ["http"], origin: ["workflow", "human"], known: true },
+      ],
+      [
+        "default: an action of a digest that was allowed before runs",
+        { decision: "allow", kind: ["action"], origin: ["workflow", "human"], known: true },
+      ],
       ["default: shell, mail, HTTP, actions and all else are asked about", { decision: "ask" }],
     ]);
   });

@@ -11,6 +11,8 @@ export interface Judged {
   action: string;
   payload: JsonObject;
   cause: Pick<Effect["cause"], "source" | "workflow">;
+  /** One like it was done before; false when left out. */
+  familiar?: boolean | undefined;
 }
 
 /** Limits that are left out reach everything. Texts may hold `*` and `?`. */
@@ -28,13 +30,17 @@ export interface Rule {
   /** Minutes since midnight, from and to; over midnight when `to` is the smaller. */
   time?: { from: number; to: number; zone: string | undefined } | undefined;
   expires_ms?: number | undefined;
+  /** Only what was done before (true), or what was not (false). */
+  known?: boolean | undefined;
 }
 
 /** How many effects like this may go through unasked. Lists that are left out reach everything. */
 export interface Budget {
   /** `policy.toml:20 labels`. */
   label: string;
-  count: number;
+  count?: number | undefined;
+  /** Of all payloads together. */
+  bytes?: number | undefined;
   per: "minute" | "hour" | "day";
   like: BudgetCheck["like"];
 }
@@ -60,6 +66,26 @@ export const defaultRules: readonly Rule[] = [
     origin: ["workflow"],
   },
   { label: "default: commands of the owner run", decision: "allow", kind: ["command"], origin: ["human"] },
+  {
+    label: "default: events and replies of a workflow file or the owner run",
+    decision: "allow",
+    kind: ["event", "reply"],
+    origin: ["workflow", "human"],
+  },
+  {
+    label: "default: HTTP to a host that the same workflow or owner reached before, in the same way, runs",
+    decision: "allow",
+    kind: ["http"],
+    origin: ["workflow", "human"],
+    known: true,
+  },
+  {
+    label: "default: an action of a digest that was allowed before runs",
+    decision: "allow",
+    kind: ["action"],
+    origin: ["workflow", "human"],
+    known: true,
+  },
   { label: "default: shell, mail, HTTP, actions and all else are asked about", decision: "ask" },
 ];
 
@@ -101,6 +127,8 @@ function mismatch(rule: Rule, effect: Judged, now_ms: number): string | null {
     return `it allows without naming an origin, so it does not reach what comes from ${origin}s`;
   if (rule.decision === "allow" && ALWAYS_ASKED.has(effect.kind))
     return `${effect.kind} is always asked about`;
+  if (rule.known !== undefined && rule.known !== (effect.familiar ?? false))
+    return effect.familiar ? "one like it was done before" : "none like it was done before";
   return (
     textMismatch(rule, effect) ??
     payloadMismatch(rule, effect.payload) ??
@@ -207,15 +235,25 @@ export function describeRule(rule: Rule): { rule: string; decision: Rule["decisi
     when: [
       ...lists.flatMap(([name, values]) => (values ? [`${name} ${values.join(" or ")}`] : [])),
       ...Object.entries(rule.payload ?? {}).map(([path, value]) => `payload.${path} ${value}`),
+      ...(rule.known === undefined ? [] : [rule.known ? "done before" : "not done before"]),
       ...(time ? [`${clockTime(time.from)}–${clockTime(time.to)}${time.zone ? ` ${time.zone}` : ""}`] : []),
       ...(expires_ms === undefined ? [] : [`until ${new Date(expires_ms).toISOString()}`]),
     ],
   };
 }
 
-export function describeBudget({ label, count, per, like }: Budget) {
+/** `30 per hour`, `10 MB per day`, or both. */
+export function describeLimit({ count, bytes, per }: Pick<Budget, "count" | "bytes" | "per">): string {
+  const parts = [
+    count === undefined ? [] : [String(count)],
+    bytes === undefined ? [] : [`${bytes} bytes`],
+  ].flat();
+  return `${parts.join(" and ")} per ${per}`;
+}
+
+export function describeBudget({ label, count, bytes, per, like }: Budget) {
   const when = Object.entries(like).flatMap(([name, globs]) =>
     globs ? [`${name} ${globs.join(" or ")}`] : [],
   );
-  return { budget: label, count, per, when };
+  return { budget: label, count: count ?? null, bytes: bytes ?? null, per, when };
 }

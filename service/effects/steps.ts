@@ -7,8 +7,9 @@ import type { EventLog } from "../events/log.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import type { AuditDraft, EffectChange, EffectRow, Store } from "../store/store.ts";
+import type { AuditDraft, EffectChange, EffectDraft, EffectRow, Store } from "../store/store.ts";
 import { approvalCode, effectDigest } from "./approval-code.ts";
+import type { Kinds } from "./kinds/registry.ts";
 
 /** What is known of a target besides its name. */
 export interface Target {
@@ -23,9 +24,14 @@ interface StepOptions {
   clock: Clock;
   log: Logger;
   events: EventLog;
+  kinds: Kinds;
   /** How long an approved effect waits for its target. */
   expiresMs: number;
-  describe(target: string): Target;
+  /** How long a person has to decide. */
+  approvalMs: number;
+  /** Whether an attempt whose end nobody saw may simply be repeated. */
+  repeatable(row: EffectRow): Promise<boolean>;
+  view(row: EffectRow): Effect;
 }
 
 /** Attempts of one effect before it has failed. */
@@ -56,14 +62,14 @@ export class EffectSteps {
         )
       : await this.#end(row, given.lease, given.status, error, given.result ?? null);
     if (!changed) throw new SignalboxError("lease_lost", `${id} is no longer with this agent`);
-    return publicEffect(changed);
+    return this.#options.view(changed);
   }
 
   /** An attempt whose end nobody saw. */
   async lose(id: string, lease: string, reason: string): Promise<Effect | null> {
     const row = await requireEffect(this.#options.store, id);
     const changed = row.state === "running" ? await this.#end(row, lease, "unknown", reason) : null;
-    return changed && publicEffect(changed);
+    return changed && this.#options.view(changed);
   }
 
   /** Puts it back for another attempt later, while attempts are left. */
@@ -73,7 +79,7 @@ export class EffectSteps {
       row.attempts >= MAX_ATTEMPTS
         ? await this.#end(row, lease, "failed", reason)
         : await this.#again(row, lease, reason, delayMs);
-    return changed && publicEffect(changed);
+    return changed && this.#options.view(changed);
   }
 
   /**
@@ -83,7 +89,7 @@ export class EffectSteps {
   async abandon(row: EffectRow): Promise<void> {
     const reason = `nobody saw how attempt ${row.attempts} by ${row.claimed_by} ended`;
     const lease = row.lease ?? undefined;
-    const mayRepeat = await this.#options.describe(row.target).repeatable(row.action);
+    const mayRepeat = await this.#options.repeatable(row);
     if (!mayRepeat) await this.#end(row, lease, "unknown", reason);
     else if (row.attempts >= MAX_ATTEMPTS) await this.#end(row, lease, "failed", reason);
     else await this.#again(row, lease, reason, 0);
@@ -124,6 +130,54 @@ export class EffectSteps {
     return this.#end(row, undefined, "denied", error, null, audit);
   }
 
+  /** What the policy said of one that was `proposed`, with what is recorded along with that. */
+  async judged(row: EffectRow, draft: EffectDraft): Promise<void> {
+    const { store, clock, expiresMs, approvalMs } = this.#options;
+    const now_ms = clock.nowMs();
+    const { sha256, policy, code, bound = null, events, budgets, state } = draft;
+    const left = row.expires_ms === null ? expiresMs : row.expires_ms - row.created_ms;
+    // Whoever asked may have set a shorter life than the usual one.
+    const life = state === "waiting" && left === expiresMs ? approvalMs : left;
+    const { kind, target, action, cause } = row;
+    const { source, workflow, line, event_id } = cause;
+    const said = { ...policy, state, kind, target, action, source, workflow, line, event_id };
+    await store.changeEffect(row.id, {
+      from: ["proposed"],
+      to: state,
+      now_ms,
+      expires_ms: now_ms + life,
+      ...(state === "denied" ? { error: `denied: ${policy.rule}` } : {}),
+      changed: { sha256, policy, code, bound },
+      audit: { kind: "judged", actor: null, detail: said },
+      events,
+      budgets,
+    });
+  }
+
+  /** It can't be done at all, so nobody is asked about it. */
+  async refuse(row: EffectRow, reason: string, state: "denied" | "failed"): Promise<void> {
+    await this.#end(row, row.lease ?? undefined, state, reason);
+  }
+
+  /**
+   * Just before it is done: whether it still is, byte for byte, what was allowed by the policy or by a person. One
+   * that is not asks again, and one that can't be done any more fails.
+   */
+  async recheck(row: EffectRow): Promise<boolean> {
+    const kind = this.#options.kinds.find(row.kind);
+    let bound = row.bound;
+    try {
+      if (kind?.bind) bound = await kind.bind(row.payload);
+    } catch (error) {
+      await this.refuse(row, error instanceof Error ? error.message : String(error), "failed");
+      return false;
+    }
+    const now = { ...row, bound };
+    const isAsAllowed = await this.isAsAllowed(now);
+    if (!isAsAllowed) await this.#askAgain(now);
+    return isAsAllowed;
+  }
+
   /** Whether its bytes are those that were allowed: by the policy, or by a person. */
   async isAsAllowed(row: EffectRow): Promise<boolean> {
     if (effectDigest(row) !== row.sha256) return false;
@@ -131,8 +185,8 @@ export class EffectSteps {
   }
 
   /** It was taken but is not what was allowed: whoever took it gets nothing, and a person is asked anew. */
-  async askAgain(row: EffectRow): Promise<void> {
-    const { store, clock, log, expiresMs } = this.#options;
+  async #askAgain(row: EffectRow): Promise<void> {
+    const { store, clock, log, approvalMs } = this.#options;
     const now_ms = clock.nowMs();
     const changed = changedBytes(row);
     await store.changeEffect(row.id, {
@@ -140,7 +194,7 @@ export class EffectSteps {
       lease: row.lease ?? undefined,
       to: "waiting",
       now_ms,
-      expires_ms: now_ms + expiresMs,
+      expires_ms: now_ms + approvalMs,
       changed,
       audit: { kind: "changed", actor: null, detail: { allowed: row.sha256, found: changed.sha256 } },
     });
@@ -160,22 +214,29 @@ export class EffectSteps {
    * @throws SignalboxError `not_found`, `conflict`
    */
   async retry(id: string): Promise<Effect> {
-    const { store, clock, expiresMs } = this.#options;
+    const { store, clock, expiresMs, approvalMs } = this.#options;
     const row = await requireEffect(store, id);
     const now_ms = clock.nowMs();
-    const to = (await this.isAsAllowed(row)) ? "approved" : "waiting";
+    const to = await this.#afterRetry(row);
     const changed = await store.changeEffect(id, {
       from: ["failed", "expired", "unknown", "skipped"],
       to,
       now_ms,
       error: null,
-      expires_ms: now_ms + expiresMs,
+      expires_ms: now_ms + (to === "waiting" ? approvalMs : expiresMs),
       ...(to === "waiting" ? { changed: changedBytes(row) } : {}),
       audit: { kind: "retried", actor: null, detail: { state: to } },
     });
     if (!changed)
       throw new SignalboxError("conflict", `${id} is ${row.state}, so there is nothing to try again`);
-    return publicEffect(changed);
+    return this.#options.view(changed);
+  }
+
+  /** What was never judged, since it could not be done then, is judged now. */
+  async #afterRetry(row: EffectRow): Promise<"proposed" | "approved" | "waiting"> {
+    if (await this.isAsAllowed(row)) return "approved";
+    const { bind } = this.#options.kinds.find(row.kind) ?? {};
+    return bind && row.bound === null ? "proposed" : "waiting";
   }
 
   /** A person's word. @throws SignalboxError `not_found`, `conflict` */
@@ -186,7 +247,7 @@ export class EffectSteps {
       ? await this.#end(row, undefined, "skipped", "skipped by a person")
       : null;
     if (!changed) throw new SignalboxError("conflict", `${id} is ${row.state}, so it can't be skipped`);
-    return publicEffect(changed);
+    return this.#options.view(changed);
   }
 
   async #end(
@@ -240,7 +301,8 @@ function changedBytes(row: EffectRow): NonNullable<EffectChange["changed"]> {
     sha256 === row.sha256
       ? "no approval stands for it: asked anew"
       : "its bytes are not those that were allowed: asked anew";
-  return { sha256, policy: { decision: "ask", rule }, code: approvalCode({ id: row.id, sha256 }) };
+  const code = approvalCode({ id: row.id, sha256 });
+  return { sha256, policy: { decision: "ask", rule }, code, bound: row.bound };
 }
 
 export async function requireEffect(store: Store, id: string): Promise<EffectRow> {
@@ -265,7 +327,7 @@ function endEvent(events: EventLog, row: EffectRow, state: EffectState, error: s
   return events.draft(
     {
       type: `signalbox.effect.${state}`,
-      source: row.target,
+      source: row.kind === "command" ? row.target : "signalbox",
       body: `${row.summary}: ${state}${error === null ? "" : ` (${error})`}`,
       payload: {
         effect_id: row.id,
@@ -282,10 +344,4 @@ function endEvent(events: EventLog, row: EffectRow, state: EffectState, error: s
     },
     cause,
   );
-}
-
-/** The public part: without leases and keys. */
-export function publicEffect(row: EffectRow): Effect {
-  const { idempotency_key: _key, lease: _lease, lease_until_ms: _until, depth: _depth, ...effect } = row;
-  return effect;
 }

@@ -65,10 +65,15 @@ function printRules(
   out.line("");
   printTable(out, {
     head: ["BUDGET", "UNASKED", "WHEN"],
-    rows: budgets.map((one) => [one.budget, `${one.count} per ${one.per}`, one.when.join(", ")]),
+    rows: budgets.map((one) => [one.budget, budgetText(one), one.when.join(", ")]),
     flexible: [0, 2],
     empty: "",
   });
+}
+
+function budgetText({ count, bytes, per }: RouteOutput<"getPolicy">["budgets"][number]): string {
+  const limits = [count === null ? null : String(count), bytes === null ? null : `${bytes} bytes`];
+  return `${limits.filter((limit) => limit !== null).join(" and ")} per ${per}`;
 }
 
 async function show(context: Context): Promise<void> {

@@ -2,7 +2,6 @@ import type { Effect } from "../../contract/effects.ts";
 import { SignalboxError } from "../../contract/errors.ts";
 import type { Parsed } from "../../contract/routes.ts";
 import type { Proposal } from "../../effects/ledger.ts";
-import { publicEffect } from "../../effects/steps.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Handlers } from "../register.ts";
 import type { EventStream } from "../stream.ts";
@@ -56,7 +55,7 @@ export function agentHandlers(parts: Parts): Pick<Handlers, AgentRoutes> {
     sendCommand: (input) => sendCommand(parts, input),
     async listEffects(input) {
       const rows = await store.listEffects(input);
-      const effects = rows.slice(0, input.limit).map(publicEffect);
+      const effects = rows.slice(0, input.limit).map(ledger.view);
       return { effects, next: rows.length > input.limit ? (effects.at(-1)?.id ?? null) : null };
     },
     getEffect: ({ effect_id, wait_ms }, { signal }) => endOf(parts, effect_id, wait_ms, signal),
@@ -109,11 +108,7 @@ async function sendCommand({ ledger }: Parts, input: Parsed<"sendCommand">): Pro
     depth: 0,
     expires_in_ms,
   };
-  const effect = await ledger.propose(proposal);
-  if (effect.sha256 === ledger.draft(proposal).sha256) return effect;
-  throw new SignalboxError("idempotency_conflict", `the key ${idempotency_key} stands for another command`, {
-    details: { effect_id: effect.id },
-  });
+  return ledger.propose(proposal);
 }
 
 /** Pushes commands as they are approved, never more than the agent takes at once. */
