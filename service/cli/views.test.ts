@@ -239,6 +239,15 @@ describe("workflows", () => {
               payload: {},
               line: "w.lua:4",
             },
+            {
+              kind: "publish",
+              summary: "Publish a on b",
+              target: "b",
+              payload: {},
+              topic: "ops",
+              body: "all well",
+              line: "w.lua:5",
+            },
           ],
         },
       ],
@@ -251,17 +260,19 @@ describe("workflows", () => {
           runs: [{ ...tested.runs[0], logs: [], effects: [...tested.runs[0].effects] }],
         },
       },
-      ["workflow", "test", "w.lua", "--event", "event.json", "--result", "[1]"],
+      [..."workflow test w.lua --event event.json --result [1] --fail no --result 2".split(" ")],
       { home },
     );
     expect(calls[0]?.[1]).toEqual({
       source: "-- text",
       file: "w.lua",
       event: { type: "github.issue.opened" },
-      results: [[1]],
+      results: [],
+      answers: [{ result: [1] }, { error: "no" }, { result: 2 }],
     });
     expect(code).toBe(0);
     expect(stdout).toContain('would Add label "bug"  (w.lua:4)');
+    expect(stdout).toMatch(/ {4}topic {2}ops\n {4}body {3}all well\n/);
     expect(stderr).toBe("No agent github-agent has registered here; a command to it waits for one.\n");
     await runCli(["workflow", "test", "labeller", "--event", "evt_9"], { home });
     expect(service.calls.findLast(({ route }) => route === "testWorkflow")?.input).toMatchObject({

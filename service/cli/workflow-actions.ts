@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Client } from "../client/call.ts";
-import type { Json, JsonObject } from "../contract/common.ts";
+import type { JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Output as Reply } from "../contract/routes.ts";
 import type { Run, Tested } from "../contract/workflows.ts";
@@ -83,12 +83,11 @@ export async function test(context: Context, file: string, options: TestOptions)
   const { out, io } = context;
   const isFile = file === "-" || file.endsWith(".lua") || existsSync(resolve(io.cwd, file));
   const workflow = isFile ? { source: await readInput(io, file), file: basename(file) } : { workflow: file };
-  const results = (options.result ?? []).map((text) => JSON.parse(text) as Json);
   const client = await context.client();
   const tested = await client.testWorkflow({
     ...workflow,
     ...(await givenEvent(context, options.event)),
-    results,
+    answers: options.answers ?? [],
   });
   if (tested.runs.some((run) => run.status === "failed")) context.exit(1);
   out.result(tested, () => printTested(out, tested));

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../contract/common.ts";
+import type { Json, JsonObject } from "../contract/common.ts";
 import type { RunStatus } from "../contract/workflows.ts";
 
 export interface RunsOptions {
@@ -10,7 +10,8 @@ export interface RunsOptions {
 }
 export interface TestOptions {
   event: string;
-  result?: string[];
+  /** What calls come to, in order. */
+  answers?: ({ result: Json } | { error: string })[];
 }
 export interface RunOptions {
   event?: string;

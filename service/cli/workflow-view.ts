@@ -1,4 +1,5 @@
 import type { Client } from "../client/call.ts";
+import type { ProposedEffect } from "../contract/effects.ts";
 import type { LogLine, Run, SourceError, Tested, Workflow } from "../contract/workflows.ts";
 import type { Context } from "./context.ts";
 import { statusPart } from "./event-view.ts";
@@ -163,13 +164,18 @@ export function printTested(out: Output, { event, runs }: Tested): void {
       statusPart(run.status),
     );
     for (const line of run.logs) printLog(out, line);
-    for (const effect of run.effects) {
-      out.line(`  would ${effect.summary}`, styled("dim", effect.line === null ? "" : `  (${effect.line})`));
-      out.line(styled("dim", `    ${effect.kind} → ${effect.target}  ${JSON.stringify(effect.payload)}`));
-    }
+    for (const effect of run.effects) printProposed(out, effect);
     if (run.effects.length === 0 && run.error === null) out.line(styled("dim", "  would do nothing"));
     if (run.waiting_for !== null) out.line(`  then waits for ${run.waiting_for}`);
     if (run.output !== null) out.line(`  returns ${JSON.stringify(run.output)}`);
     if (run.error !== null) printProblem(out, run.error);
   }
+}
+
+/** One act that a dry run has found. */
+export function printProposed(out: Output, effect: ProposedEffect): void {
+  out.line(`  would ${effect.summary}`, styled("dim", effect.line === null ? "" : `  (${effect.line})`));
+  out.line(styled("dim", `    ${effect.kind} → ${effect.target}  ${JSON.stringify(effect.payload)}`));
+  if (effect.topic != null) out.line(styled("dim", `    topic  ${effect.topic}`));
+  if (effect.body != null) out.line(styled("dim", `    body   ${effect.body}`));
 }

@@ -147,9 +147,13 @@ export const effectRoutes = {
 
 /** What a workflow would do; nothing of it has happened. */
 export const proposedEffect = z.object({
-  kind: z.enum(["command", "ask", "publish", "state"]),
+  kind: z.enum(["command", "ask", "publish", "state", "action"]),
   summary: z.string(),
   target: z.string(),
   payload: json,
+  /** Of a publish: the queue it can be claimed from, and its text. */
+  topic: z.string().nullable().optional(),
+  body: z.string().nullable().optional(),
   line: z.string().nullable(),
 });
+export type ProposedEffect = z.infer<typeof proposedEffect>;

@@ -59,6 +59,8 @@ export const logLine = z.object({
   level: z.enum(["debug", "info", "warn", "error"]),
   message: z.string(),
   line: z.int().nullable(),
+  /** A script's `print`: what it writes to standard output. */
+  print: z.literal(true).optional(),
 });
 export type LogLine = z.infer<typeof logLine>;
 
@@ -111,8 +113,13 @@ export const testRun = z.strictObject({
   /** A recorded event, or a made-up one. */
   event_id: text(200).optional(),
   event: jsonObject.optional(),
-  /** What each `signalbox.call` gets, in order; without one the test ends there. */
+  /** What each call, question and action gets, in order; without one the test ends there. */
   results: z.array(json).max(100).default([]),
+  /** The same where some fail: `error` is what the handler's `pcall` reads. Come after `results`. */
+  answers: z
+    .array(z.union([z.strictObject({ result: json }), z.strictObject({ error: text(10_000) })]))
+    .max(100)
+    .default([]),
 });
 export const tested = z.object({
   event,

@@ -21,7 +21,9 @@ function rowCounts({ paths }: TestService): Record<string, number> {
   try {
     const names = db
       .prepare<[], string>(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'events_text%' AND name <> 'meta'",
+        // The indexes are filled behind the commits, so they may still grow by what was recorded before.
+        `SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'meta'
+         AND name NOT LIKE 'events_text%' AND name NOT LIKE 'words%' AND name <> 'subjects'`,
       )
       .pluck()
       .all();
@@ -83,6 +85,26 @@ describe("a dry run", () => {
     expect(tested.runs).toMatchObject([
       { status: "waiting", waiting_for: "result of builder.build", output: null },
     ]);
+  });
+
+  it("simulates calls that fail, in the order of the answers, and shows a publish whole", async () => {
+    const { client } = await serviceWith({});
+    const tested = await client.testWorkflow({
+      source: `sekia.on("a.b", function()
+        local first = signalbox.call("deployer", "ship")
+        local ok, why = pcall(signalbox.call, "deployer", "check")
+        signalbox.publish("ops.told", "ops.told", { n = 1 }, { topic = "ops", body = first .. ": " .. why })
+      end)`,
+      event: { type: "a.b" },
+      answers: [{ result: "shipped" }, { error: "the disk is full" }],
+    });
+    expect(tested.runs).toMatchObject([{ status: "succeeded", waiting_for: null }]);
+    expect(tested.runs[0]?.effects.at(-1)).toMatchObject({
+      kind: "publish",
+      payload: { n: 1 },
+      topic: "ops",
+      body: "shipped: the disk is full",
+    });
   });
 
   it("takes a text that is in no folder, and a made-up event", async () => {

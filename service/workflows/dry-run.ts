@@ -1,8 +1,9 @@
-import type { Json, JsonObject } from "../contract/common.ts";
+import type { JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
 import type { Handler, LogLine, SourceError, Tested } from "../contract/workflows.ts";
-import type { LuaHost, Operation, RunOutcome, ScratchHost, WorkflowSource } from "./lua/host.ts";
+import type { WaitEnd } from "./lua/activity.ts";
+import type { LuaHost, Operation, RunOutcome, RunRequest, ScratchHost, WorkflowSource } from "./lua/host.ts";
 import { toLuaEvent } from "./lua-event.ts";
 import { answerTo, resultOf } from "./run-commit.ts";
 
@@ -10,7 +11,7 @@ type TestedRun = Tested["runs"][number];
 
 /**
  * Runs every handler that the event reaches in a state of its own and tells what it would do. Nothing is recorded
- * and nothing is carried out; `results` stand in for what `signalbox.call` would get.
+ * and nothing is carried out; `answers` stand in for what calls, questions and actions would get.
  * @throws SignalboxError `workflow_load_failed`
  */
 export async function dryRun(
@@ -18,13 +19,13 @@ export async function dryRun(
   source: WorkflowSource,
   event: Event,
   reaches: (handler: Handler) => boolean,
-  results: Json[],
+  answers: readonly WaitEnd[],
   now_ms: number,
 ): Promise<TestedRun[]> {
   return host.withScratch(source, async (scratch) => {
     const runs: TestedRun[] = [];
     for (const handler of scratch.loaded.handlers.filter(reaches))
-      runs.push(await runHandler(scratch, source, handler, event, results, now_ms));
+      runs.push(await runHandler(scratch, source, handler, event, answers, now_ms));
     return runs;
   });
 }
@@ -34,49 +35,57 @@ async function runHandler(
   source: WorkflowSource,
   handler: Handler,
   event: Event,
-  results: Json[],
+  answers: readonly WaitEnd[],
   now_ms: number,
 ): Promise<TestedRun> {
-  const run_id = `dry_${handler.id}`;
-  const operations: Operation[] = [];
-  const logs: LogLine[] = [];
-  const left = [...results];
-  let outcome = await scratch.run({
-    run_id,
-    handler: handler.id,
-    event: toLuaEvent(event),
-    now_ms,
-    journal: [],
-    effectKey: `dry:${event.id}:${handler.id}`,
-  });
-  let waiting_for: string | null = null;
-  for (;;) {
-    if (outcome.kind === "stopped") break;
-    logs.push(...outcome.logs);
-    if (outcome.kind !== "suspended") break;
-    operations.push(...outcome.operations);
-    const last = outcome.operations.at(-1);
-    if (last?.kind === "sleep")
-      outcome = await scratch.resume(run_id, { ok: true, value: null }, now_ms + last.delay_ms);
-    else if (left.length > 0)
-      outcome = await scratch.resume(run_id, { ok: true, value: left.shift() ?? null }, now_ms);
-    else {
-      waiting_for = waitOf(last);
-      break;
-    }
-  }
-  if (outcome.kind === "done") operations.push(...outcome.operations);
+  const left = [...answers];
+  const run = await runDry(
+    scratch,
+    {
+      ...{ run_id: `dry_${handler.id}`, handler: handler.id, event: toLuaEvent(event), now_ms, journal: [] },
+      effectKey: `dry:${event.id}:${handler.id}`,
+    },
+    () => left.shift(),
+  );
   return {
     handler,
-    ...endOf(outcome, source),
-    waiting_for,
-    logs,
-    effects: operations.flatMap((operation) => describe(operation, source.file)),
+    ...endOf(run.outcome, source),
+    waiting_for: run.waiting_for,
+    logs: run.logs,
+    effects: run.operations.flatMap((operation) => describeOperation(operation, source.file)),
   };
+}
+
+/**
+ * Runs a handler without doing anything outside; waits for time are over at once. `answer` says what the others come
+ * to; the run ends at the first that it has nothing for.
+ */
+export async function runDry(
+  scratch: ScratchHost,
+  request: Omit<RunRequest, "workflow">,
+  answer: (operation: Operation) => WaitEnd | undefined | Promise<WaitEnd | undefined>,
+): Promise<{ outcome: RunOutcome; operations: Operation[]; logs: LogLine[]; waiting_for: string | null }> {
+  const { run_id, now_ms } = request;
+  const operations: Operation[] = [];
+  const logs: LogLine[] = [];
+  let outcome = await scratch.run(request);
+  for (;;) {
+    if (outcome.kind === "stopped") return { outcome, operations, logs, waiting_for: null };
+    logs.push(...outcome.logs);
+    if (outcome.kind === "failed") return { outcome, operations, logs, waiting_for: null };
+    operations.push(...outcome.operations);
+    if (outcome.kind === "done") return { outcome, operations, logs, waiting_for: null };
+    const last = outcome.operations.at(-1);
+    const isSleep = last?.kind === "sleep";
+    const end = isSleep ? { ok: true as const, value: null } : last && (await answer(last));
+    if (!end) return { outcome, operations, logs, waiting_for: waitOf(last) };
+    outcome = await scratch.resume(run_id, end, isSleep ? now_ms + last.delay_ms : now_ms);
+  }
 }
 
 function waitOf(last: Operation | undefined): string {
   if (last?.kind === "ask") return answerTo(last.question.title);
+  if (last?.kind === "action" || last?.kind === "join") return `result of ${last.action}`;
   return last?.kind === "call" ? resultOf(last.agent, last.command) : "nothing";
 }
 
@@ -90,7 +99,8 @@ function endOf(outcome: RunOutcome, source: WorkflowSource): Pick<TestedRun, "st
   return { status: "failed", output: null, error };
 }
 
-function describe(operation: Operation, file: string): TestedRun["effects"] {
+/** What a person reads of it: what would happen outside, nothing where it is a wait. */
+export function describeOperation(operation: Operation, file: string): TestedRun["effects"] {
   const line = operation.line === null ? null : `${file}:${operation.line}`;
   switch (operation.kind) {
     case "publish":
@@ -100,6 +110,8 @@ function describe(operation: Operation, file: string): TestedRun["effects"] {
           summary: `Publish ${operation.type} on ${operation.subject}`,
           target: operation.subject,
           payload: operation.payload,
+          topic: operation.topic,
+          body: operation.body,
           line,
         },
       ];
@@ -120,7 +132,13 @@ function describe(operation: Operation, file: string): TestedRun["effects"] {
       const summary = `Ask a person: ${title} (${choices.join(", ")})`;
       return [{ kind: "ask", summary, target: "person", payload: { ...operation.question }, line }];
     }
+    case "action": {
+      const { action: target, params } = operation;
+      return [{ kind: "action", summary: `Run ${target}`, target, payload: params, line }];
+    }
     case "sleep":
+    case "join":
+    case "local":
       return [];
     default:
       return [

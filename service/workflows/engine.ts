@@ -63,7 +63,10 @@ export class Engine implements Closeable {
       onStrike: (name, reason) => library.strike(name, reason),
       onAhead: (name) =>
         void library.restart(name).catch((error: unknown) => this.#notRestarted(name, error)),
-      find: (name) => library.running(name),
+      find: ({ workflow }) => library.running(workflow),
+      local: async (_row, name) => {
+        throw new SignalboxError("forbidden", `${name} is for scripts`);
+      },
       causeOf: (row) => library.causeOf(row),
     });
   }
@@ -157,6 +160,7 @@ export class Engine implements Closeable {
     event_id?: string | undefined;
     event?: JsonObject | undefined;
     results: Json[];
+    answers: ({ result: Json } | { error: string })[];
   }): Promise<Tested> {
     const now = this.#options.clock.nowMs();
     const slot = request.workflow === undefined ? undefined : this.#library.require(request.workflow);
@@ -171,7 +175,9 @@ export class Engine implements Closeable {
       { name, file: basename(file), source, state },
       event,
       (handler) => compileReach(handler)(event),
-      request.results,
+      [...request.results.map((result) => ({ result })), ...request.answers].map((answer) =>
+        "error" in answer ? { ok: false, message: answer.error } : { ok: true, value: answer.result },
+      ),
       now,
     );
     return { event, runs };

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import type { JsonObject } from "../contract/common.ts";
 import type { Event } from "../contract/events.ts";
 import type { Handler, LogLine, SourceError } from "../contract/workflows.ts";
 import type { EffectLedger } from "../effects/ledger.ts";
@@ -12,6 +13,10 @@ export interface RunningWorkflow {
   name: string;
   file: string;
   digest: string;
+  /** Where the Lua host has it, if not under its name. */
+  key?: string;
+  /** Who is behind its effects and events, if not `workflow:` and its name. */
+  source?: string;
 }
 
 /** What makes a handler run. */
@@ -24,6 +29,8 @@ export interface RunCause {
   due_ms: number;
   /** Distinguishes a run that a person asked for from the one that the event caused. */
   again?: string;
+  /** Text to run instead of the handler. */
+  code?: string;
 }
 
 /** Makes what a commit is made of. */
@@ -96,7 +103,12 @@ export function commitOf(
     };
   }
   const steps = operations.map(
-    ({ ordinal, kind }): JournalStep => ({ ordinal, kind, now_ms: row.now_ms ?? now_ms }),
+    (operation): JournalStep => ({
+      ordinal: operation.ordinal,
+      kind: operation.kind,
+      now_ms: row.now_ms ?? now_ms,
+      ...(operation.kind === "join" ? { effect_id: operation.effect_id } : {}),
+    }),
   );
   const waiting = waitOf(operations.at(-1), now_ms);
   return { run: { ...row, status: "waiting", journal: [...row.journal, ...steps], ...waiting }, ...parts };
@@ -114,7 +126,7 @@ export function failureOf(
   const told = drafts.events.draft(
     {
       type: "signalbox.run.failed",
-      source: `workflow:${workflow}`,
+      source: cause.workflow.source ?? `workflow:${workflow}`,
       body: `${workflow} failed: ${error.message}`,
       payload: {
         run_id,
@@ -158,7 +170,7 @@ function eventOf(
     payload,
     topic: topic ?? undefined,
     body: body ?? undefined,
-    source: `workflow:${workflow.name}`,
+    source: workflow.source ?? `workflow:${workflow.name}`,
     external_id: `${row.run_id}:${operation.ordinal}`,
     origin_kind: "workflow" as const,
   };
@@ -173,19 +185,17 @@ function effectOf(
   row: RunRow,
   operation: Operation,
 ): EffectDraft[] {
-  if (operation.kind !== "command" && operation.kind !== "call" && operation.kind !== "ask") return [];
+  const asked = proposedBy(operation);
+  if (asked === null) return [];
   const draft = ledger.draft({
-    id: operation.effect_id,
-    ...(operation.kind === "ask"
-      ? askedOf(operation)
-      : { target: operation.agent, action: operation.command, payload: operation.payload }),
+    ...asked,
     cause: {
       event_id: row.event_id,
       run_id: row.run_id,
       workflow: workflow.name,
       version: row.version,
       line: operation.line === null ? row.line : `${basename(workflow.file)}:${operation.line}`,
-      source: `workflow:${workflow.name}`,
+      source: workflow.source ?? `workflow:${workflow.name}`,
     },
     idempotency_key: `${row.run_id}:${operation.ordinal}`,
     correlation_id: event && correlation(event),
@@ -194,11 +204,29 @@ function effectOf(
   return [draft];
 }
 
-function askedOf({ question, timeout_ms }: Extract<Operation, { kind: "ask" }>) {
-  return {
-    ...{ kind: "ask" as const, target: "person", action: "answer", payload: { ...question } },
-    ...{ summary: question.title, expires_in_ms: timeout_ms },
-  };
+/** What an operation wants done outside; null where it does not. */
+function proposedBy(operation: Operation) {
+  switch (operation.kind) {
+    case "command":
+    case "call": {
+      const { effect_id: id, agent: target, command: action, payload } = operation;
+      return { id, target, action, payload };
+    }
+    case "ask": {
+      const { effect_id: id, question, timeout_ms } = operation;
+      return {
+        ...{ id, kind: "ask" as const, target: "person", action: "answer", payload: { ...question } },
+        ...{ summary: question.title, expires_in_ms: timeout_ms },
+      };
+    }
+    case "action": {
+      const { effect_id: id, action: target, params, options } = operation;
+      const payload = { action: target, params, ...options } as JsonObject;
+      return { id, kind: "action", target, action: "run", payload };
+    }
+    default:
+      return null;
+  }
 }
 
 function correlation(event: Event): string {
@@ -216,6 +244,9 @@ function waitOf(
   if (operation?.kind === "call")
     return effectWait(operation.effect_id, resultOf(operation.agent, operation.command));
   if (operation?.kind === "ask") return effectWait(operation.effect_id, answerTo(operation.question.title));
+  if (operation?.kind === "action" || operation?.kind === "join")
+    return effectWait(operation.effect_id, `result of ${operation.action}`);
+  if (operation?.kind === "local") return { ...atRest, waiting_for: operation.name };
   throw new Error("a handler stopped without saying what it waits for");
 }
 

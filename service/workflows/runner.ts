@@ -1,3 +1,4 @@
+import type { Json } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { SourceError } from "../contract/workflows.ts";
@@ -6,7 +7,7 @@ import type { EventLog } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { JournalStep, RunRow, Store } from "../store/store.ts";
-import type { LuaHost, RunOutcome } from "./lua/host.ts";
+import type { LocalName, LuaHost, RunOutcome } from "./lua/host.ts";
 import { toLuaEvent } from "./lua-event.ts";
 import {
   cancellationOf,
@@ -33,8 +34,10 @@ interface RunnerOptions {
   onStrike(workflow: string, reason: string): Promise<void>;
   /** What a handler did could not be recorded, so its Lua state is ahead of the database. */
   onAhead(workflow: string): void;
-  /** The loaded version of a workflow, if it may run. */
-  find(workflow: string): RunningWorkflow | null;
+  /** The loaded version of a run's workflow, if it may run. */
+  find(row: Pick<RunRow, "workflow" | "run_id">): RunningWorkflow | null;
+  /** Does what a script asks of this machine. @throws SignalboxError whose message the script gets */
+  local(row: RunRow, name: LocalName, args: Json[]): Promise<Json>;
   /** What a recorded run needs to go on; null while it can't. */
   causeOf(row: RunRow): Promise<RunCause | null>;
 }
@@ -43,6 +46,9 @@ interface RunnerOptions {
 const MAX_LOST = 3;
 /** Until a run whose next part could not be recorded is taken up again. */
 const AGAIN_MS = 5_000;
+
+/** Steps that a run waits at. */
+const waits: ReadonlySet<JournalStep["kind"]> = new Set(["call", "ask", "sleep", "action", "join", "local"]);
 
 /** A run that is not over. */
 interface Open {
@@ -101,8 +107,8 @@ export class Runner {
     if (this.#open.has(row.run_id))
       throw new SignalboxError("conflict", `${row.run_id} is under way already`);
     const last = row.journal.at(-1);
-    const isWait = last !== undefined && ["call", "ask", "sleep"].includes(last.kind);
-    if (last?.end?.ok === false) await this.#tryAgain(effectIdOf(row, last.ordinal));
+    const isWait = last !== undefined && waits.has(last.kind);
+    if (last?.end?.ok === false) await this.#tryAgain(last.effect_id ?? effectIdOf(row, last.ordinal));
     // A wait without a good end is begun anew; its command is known by its key and not sent twice.
     const journal = isWait && last.end?.ok !== true ? row.journal.slice(0, -1) : row.journal;
     return this.#run(cause, { ...row, status: "queued", finished_ms: null, error: null, journal });
@@ -134,18 +140,19 @@ export class Runner {
 
   async #run(cause: RunCause, row: RunRow, lost = 0): Promise<RunRow> {
     const { host, clock } = this.#options;
-    if (!this.#options.find(row.workflow))
-      throw new SignalboxError("unavailable", `${row.workflow} does not run now`);
+    const running = this.#options.find(row);
+    if (!running) throw new SignalboxError("unavailable", `${row.workflow} does not run now`);
     const started: RunRow = { ...row, status: "running", attempts: row.attempts + 1 };
     return this.#compute(cause, started, lost, () =>
       host.run({
         run_id: row.run_id,
-        workflow: row.workflow,
+        workflow: running.key ?? row.workflow,
         handler: row.handler,
         event: cause.event === null ? null : toLuaEvent(cause.event),
         now_ms: row.started_ms ?? clock.nowMs(),
         journal: row.journal,
         effectKey: row.run_id,
+        ...(cause.code === undefined ? {} : { code: cause.code }),
       }),
     );
   }
@@ -172,8 +179,10 @@ export class Runner {
     try {
       const commit = commitOf(this.#options, cause, logged, outcome, this.#options.clock.nowMs());
       await this.#options.store.commitRun(commit);
-      if (outcome.kind === "suspended") await this.#wait(cause, commit.run);
-      else this.#forget(row);
+      const asked = outcome.operations.at(-1);
+      if (outcome.kind === "done") this.#forget(row);
+      else if (asked?.kind === "local") this.#askLocally(cause, commit.run, asked.name, asked.args);
+      else await this.#wait(cause, commit.run);
       return commit.run;
     } catch (error) {
       this.#options.onAhead(row.workflow);
@@ -224,6 +233,11 @@ export class Runner {
 
   /** Remembers what a suspended run waits for, or goes on at once when that is there already. */
   async #wait(cause: RunCause, row: RunRow): Promise<void> {
+    // What it asked of this machine was for its Lua state, which is gone: it asks again.
+    if (row.journal.at(-1)?.kind === "local" && !row.journal.at(-1)?.end) {
+      this.#background(this.#run(cause, { ...row, journal: row.journal.slice(0, -1) }));
+      return;
+    }
     this.#open.set(row.run_id, { cause, row, isComputing: false });
     if (row.waiting_effect !== null) {
       this.#waiting.set(row.waiting_effect, row.run_id);
@@ -232,6 +246,18 @@ export class Runner {
       return;
     }
     this.#sleep(row);
+  }
+
+  #askLocally(cause: RunCause, row: RunRow, name: LocalName, args: Json[]): void {
+    this.#open.set(row.run_id, { cause, row, isComputing: false });
+    this.#options.local(row, name, args).then(
+      (value) => this.#goOn(row.run_id, { ok: true, value }),
+      (error: unknown) =>
+        this.#goOn(row.run_id, {
+          ok: false,
+          message: error instanceof Error ? error.message : String(error),
+        }),
+    );
   }
 
   #sleep(row: RunRow): void {
@@ -251,12 +277,11 @@ export class Runner {
     // Nobody knows yet what became of an `unknown` one: a person settles that first.
     if (run_id === undefined || effect.state === "unknown") return;
     this.#waiting.delete(effect.id);
-    const reason = effect.error ?? "no reason given";
-    const message =
-      effect.kind === "ask" ? reason : `${effect.target}.${effect.action} ${effect.state}: ${reason}`;
     this.#goOn(
       run_id,
-      effect.state === "succeeded" ? { ok: true, value: effect.result } : { ok: false, message },
+      effect.state === "succeeded"
+        ? { ok: true, value: effect.result }
+        : { ok: false, message: whyOf(effect) },
     );
   }
 
@@ -264,7 +289,7 @@ export class Runner {
     const open = this.#open.get(run_id);
     if (!open || open.isComputing || this.#closed) return;
     const { host, clock, find } = this.#options;
-    const workflow = find(open.row.workflow);
+    const workflow = find(open.row);
     if (!workflow) {
       // Disabled or parked: taken up when it runs again.
       this.#forget(open.row);
@@ -294,6 +319,15 @@ export class Runner {
       this.#cancelAgain = clock.after(AGAIN_MS, () => this.#background(this.takeUp()));
     });
   }
+}
+
+/** What the handler reads of an effect that came to nothing. */
+function whyOf({ kind, state, target, action, error }: Effect): string {
+  const reason = error ?? "no reason given";
+  if (kind === "ask") return reason;
+  // How an action failed is said in its own words (K16); what kept it from running, in ours.
+  if (kind === "action") return state === "failed" ? reason : `${target} ${state}: ${reason}`;
+  return `${target}.${action} ${state}: ${reason}`;
 }
 
 function plainError(cause: RunCause, message: string): SourceError {

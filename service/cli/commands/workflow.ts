@@ -1,6 +1,7 @@
 import type { Command } from "commander";
+import type { Json } from "../../contract/common.ts";
 import type { Context } from "../context.ts";
-import { collect, duration, json, jsonObject, wholeNumber } from "../parse.ts";
+import { duration, json, jsonObject, wholeNumber } from "../parse.ts";
 import * as actions from "../workflow-actions.ts";
 import type { LogOptions, RunOptions, RunsOptions, TestOptions } from "../workflow-options.ts";
 import * as views from "../workflow-view.ts";
@@ -80,6 +81,8 @@ function addRunFilters(command: Command): Command {
 }
 
 function changing(workflow: Command, context: Context): void {
+  // In the order of the words, whichever of the two options they stand behind.
+  const answers: NonNullable<TestOptions["answers"]> = [];
   workflow
     .command("new")
     .description("write a commented workflow to begin with")
@@ -98,15 +101,13 @@ function changing(workflow: Command, context: Context): void {
       "--event <id|file>",
       "a recorded event's id, or a file with an event as JSON; - reads standard input",
     )
-    .option(
-      "--result <json>",
-      "what the next signalbox.call gets; repeat for more",
-      (text, earlier?: string[]) => {
-        json(text);
-        return collect(text, earlier);
-      },
-    )
-    .action((file: string, options: TestOptions) => actions.test(context, file, options));
+    .option("--result <json>", "what the next call, question or action gets; repeat for more", (text) => {
+      answers.push({ result: json(text) as Json });
+    })
+    .option("--fail <message>", "the next one fails with this; repeat for more", (text) => {
+      answers.push({ error: text });
+    })
+    .action((file: string, options: TestOptions) => actions.test(context, file, { ...options, answers }));
   workflow
     .command("run")
     .description("give a workflow a recorded event once more, or a new one with a payload")

@@ -1,12 +1,10 @@
 import type { Json, JsonObject } from "../../contract/common.ts";
 import type { LogLine } from "../../contract/workflows.ts";
-import { idFromKey } from "../../lib/ids.ts";
-import type { Activity, WaitEnd } from "./activity.ts";
+import type { WaitEnd } from "./activity.ts";
 import { type ApiName, apiAliases, apiFunctions } from "./api-spec.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
-import type { JournalEntry } from "./host.ts";
+import { type ApiContext, effectId, record, running, wait, waiting } from "./operations.ts";
 import { popValue, type StoredValue } from "./sandbox.ts";
-import type { StateStore } from "./state-store.ts";
 import { markArray, pushJson, pushNull, ValueError } from "./values.ts";
 import {
   constant,
@@ -18,25 +16,6 @@ import {
   toBytes,
   toDisplayText,
 } from "./vm.ts";
-
-/** What the API works on; one for each loaded workflow. */
-export interface ApiContext {
-  readonly name: string;
-  readonly state: StateStore;
-  /** The run whose handler computes just now; null while the file loads. */
-  activity(): Activity | null;
-  addHandler(handler: NewHandler): void;
-  log(level: LogLine["level"], message: string, line: number | null): void;
-  /** Ends the run with this error, which Lua can't catch. */
-  abort(L: LuaState, error: Error): never;
-}
-
-export interface NewHandler {
-  pattern: string | null;
-  every_ms: number | null;
-  line: number;
-  fn: StoredValue;
-}
 
 type Implementation = (L: LuaState, args: Arguments) => number;
 
@@ -108,24 +87,6 @@ function registrations(context: ApiContext) {
   };
 }
 
-/** The run that computes, or a Lua error while the file loads. */
-function running(L: LuaState, context: ApiContext, what: string): Activity {
-  return context.activity() ?? raise(L, `${what} works only in a handler, not while the file loads`);
-}
-
-function record(
-  L: LuaState,
-  context: ApiContext,
-  activity: Activity,
-  operation: Parameters<Activity["record"]>[1],
-): JournalEntry | undefined {
-  try {
-    return activity.record(currentLine(L), operation);
-  } catch (error) {
-    return context.abort(L, error as Error);
-  }
-}
-
 function operations(context: ApiContext) {
   const publish =
     (path: string): Implementation =>
@@ -169,10 +130,6 @@ interface Question {
   timeout: number;
 }
 
-function effectId(activity: Activity): string {
-  return idFromKey("eff", activity.request.now_ms, activity.nextEffectKey);
-}
-
 function addressee(args: Arguments) {
   return {
     agent: args.agent as string,
@@ -182,22 +139,15 @@ function addressee(args: Arguments) {
 }
 
 function waits(context: ApiContext) {
-  const waiting = (L: LuaState, path: string): Activity => {
-    const activity = running(L, context, path);
-    if (!lua.lua_isyieldable(L)) {
-      raise(L, `${path} can't wait here: inside the callback of table.sort, string.gsub or a __tostring`);
-    }
-    return activity;
-  };
   return {
     "signalbox.call": (L, args) => {
-      const activity = waiting(L, "signalbox.call");
+      const activity = waiting(L, context, "signalbox.call");
       const effect_id = effectId(activity);
       const entry = record(L, context, activity, { kind: "call", effect_id, ...addressee(args) });
       return wait(L, activity, entry, pushResult);
     },
     "signalbox.ask": (L, args) => {
-      const activity = waiting(L, "signalbox.ask");
+      const activity = waiting(L, context, "signalbox.ask");
       const effect_id = effectId(activity);
       const { timeout, ...question } = args.question as Question;
       const timeout_ms = Math.round(timeout * 1_000);
@@ -205,26 +155,11 @@ function waits(context: ApiContext) {
       return wait(L, activity, entry, pushResult);
     },
     "signalbox.after": (L, args) => {
-      const activity = waiting(L, "signalbox.after");
+      const activity = waiting(L, context, "signalbox.after");
       const entry = record(L, context, activity, { kind: "sleep", delay_ms: args.seconds as number });
       return wait(L, activity, entry, () => 0);
     },
   } satisfies Partial<Record<ApiName, Implementation>>;
-}
-
-/** Leaves the coroutine until the run goes on, unless the journal knows the end. */
-function wait(
-  L: LuaState,
-  activity: Activity,
-  entry: JournalEntry | undefined,
-  finish: (L: LuaState, end: WaitEnd) => number,
-): number {
-  if (entry?.end) return finish(L, entry.end);
-  activity.isWaiting = true;
-  return lua.lua_yieldk(L, 0, 0, (state) => {
-    const end = activity.end ?? raise(state, "this wait has no end");
-    return finish(state, end);
-  });
 }
 
 function pushResult(L: LuaState, end: WaitEnd): number {

@@ -123,6 +123,7 @@ declare module "fengari" {
       lua_getinfo(L: LuaState, what: Uint8Array, into: LuaDebug): number;
       lua_getmetatable(L: LuaState, index: number): boolean;
       lua_getstack(L: LuaState, level: number, into: LuaDebug): number;
+      lua_gettable(L: LuaState, index: number): number;
       lua_gettop(L: LuaState): number;
       lua_insert(L: LuaState, index: number): void;
       lua_isyieldable(L: LuaState): boolean;
@@ -151,6 +152,7 @@ declare module "fengari" {
       lua_pushnumber(L: LuaState, value: number): void;
       lua_pushstring(L: LuaState, bytes: Uint8Array): void;
       lua_pushvalue(L: LuaState, index: number): void;
+      lua_rawset(L: LuaState, index: number): void;
       lua_rawlen(L: LuaState, index: number): number;
       lua_replace(L: LuaState, index: number): void;
       lua_resume(L: LuaState, from: LuaState | null, args: number): number;

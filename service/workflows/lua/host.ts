@@ -1,3 +1,4 @@
+import type { ActionDefinition, CallOptions } from "../../actions/definition.ts";
 import type { Json, JsonObject } from "../../contract/common.ts";
 import type { Handler, LogLine, SourceError } from "../../contract/workflows.ts";
 
@@ -10,6 +11,37 @@ export interface WorkflowSource {
   source: string;
   /** The durable key-value pairs of `signalbox.state`. */
   state: JsonObject;
+  /** What `require`, `actions` and `kit` see; without one these words are not there. */
+  library?: ActionLibrary;
+  /** Set for a script: its text is not run when it loads, but as handler 1. */
+  script?: ScriptSettings;
+}
+
+/** The Lua files of an actions repository. */
+export interface ActionLibrary {
+  /** By the name that `require` takes: `prometheus.query`. `file` is relative to the repository, for messages. */
+  modules: Record<string, LuaModule>;
+  /** Why there is none; told when one of its words is used. */
+  problem: string | null;
+}
+
+export interface LuaModule {
+  file: string;
+  source: string;
+}
+
+export interface ScriptSettings {
+  /** What `arg` and `...` hold. */
+  args: string[];
+}
+
+/** An action that the loaded repository holds, by its path in the tables that `init.lua` returns. */
+export interface FoundAction {
+  /** `prometheus.query` */
+  name: string;
+  definition: ActionDefinition;
+  file: string;
+  line: number;
 }
 
 /** The event as a handler sees it: times in seconds as well, ids as strings. */
@@ -60,15 +92,32 @@ export type Operation =
       timeout_ms: number;
     }
   /** `signalbox.after(seconds)`: goes on at that time. */
-  | { ordinal: number; line: number | null; kind: "sleep"; delay_ms: number };
+  | { ordinal: number; line: number | null; kind: "sleep"; delay_ms: number }
+  /** A call of an action. Without `wait` it goes on, and a `join` waits for its end. */
+  | {
+      ordinal: number;
+      line: number | null;
+      kind: "action";
+      effect_id: string;
+      action: string;
+      params: JsonObject;
+      options: CallOptions;
+      wait: boolean;
+    }
+  /** Waits for the action that an operation before it started. */
+  | { ordinal: number; line: number | null; kind: "join"; effect_id: string; action: string }
+  /** What a script asks of this machine and a workflow can't: a file of its folder, or jq. */
+  | { ordinal: number; line: number | null; kind: "local"; name: LocalName; args: Json[] };
 
-/** What an operation of an earlier attempt came to. A `call`, `ask` or `sleep` without an end is still being waited for. */
+export type LocalName = "readfile" | "writefile" | "jq";
+
+/** What an operation of an earlier attempt came to. One that waits and has no end is still being waited for. */
 export interface JournalEntry {
   ordinal: number;
   kind: Operation["kind"];
   /** `signalbox.now_ms()` after this operation. */
   now_ms: number;
-  /** End of a call, ask or sleep. */
+  /** End of one that waits. */
   end?: { ok: true; value: Json } | { ok: false; message: string };
 }
 
@@ -85,6 +134,8 @@ export interface RunRequest {
   journal: JournalEntry[];
   /** Makes the effect ids: `effectKey` + `:` + ordinal goes into `idFromKey("eff", now_ms, …)`. */
   effectKey: string;
+  /** Text to run instead of a handler, as `signalbox repl` does. */
+  code?: string;
 }
 
 /** How a run, or the part of it up to its first wait, ended. `operations` are those since the last answer. */
@@ -101,6 +152,8 @@ export interface LoadedWorkflow {
   handlers: Handler[];
   /** What it printed while loading. */
   logs: LogLine[];
+  /** Actions of the library, if its text used them. */
+  actions: FoundAction[];
 }
 
 /**

@@ -115,6 +115,17 @@ export function currentLine(L: LuaState): number | null {
   return null;
 }
 
+/** File and line of the innermost Lua code that runs. */
+export function currentPlace(L: LuaState): { file: string; line: number } {
+  const info = new lua.lua_Debug();
+  for (let level = 0; lua.lua_getstack(L, level, info); level++) {
+    lua.lua_getinfo(L, constant("Sl"), info);
+    if (info.currentline > 0)
+      return { file: toDisplayText(info.short_src).replace(/\0.*$/s, ""), line: info.currentline };
+  }
+  return { file: "?", line: 0 };
+}
+
 /** Compiles a text and leaves the function, or the error message, on the stack. Never bytecode. */
 export function compile(L: LuaState, source: string, file: string): boolean {
   let rest: Uint8Array | null = toBytes(source);

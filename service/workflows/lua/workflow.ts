@@ -1,17 +1,23 @@
 import type { Json } from "../../contract/common.ts";
 import type { LogLine, SourceError } from "../../contract/workflows.ts";
+import { type Actions, installActions } from "./actions.ts";
 import { Activity, type WaitEnd } from "./activity.ts";
-import { type ApiContext, installApi, type NewHandler } from "./api.ts";
+import { installApi } from "./api.ts";
 import { Coroutine, type Meter } from "./coroutine.ts";
 import { describeFailure, describeSyntaxError } from "./failure.ts";
 import type { LoadedWorkflow, LuaLimits, RunOutcome, RunRequest, WorkflowSource } from "./host.ts";
-import { openSandbox, popValue } from "./sandbox.ts";
+import type { ApiContext, NewHandler } from "./operations.ts";
+import { openSandbox, popValue, pushValue, type StoredValue } from "./sandbox.ts";
+import { installScriptWords } from "./script.ts";
 import { StateStore } from "./state-store.ts";
 import { pushJson, readStored, ValueError } from "./values.ts";
 import { compile, type LuaState, lua } from "./vm.ts";
 
 /** Log lines kept for one answer. */
 const MAX_LOG_LINES = 1_000;
+const MAX_LINE_CHARS = 8_000;
+/** What a script prints in one call: it goes to its reader whole. */
+const MAX_PRINT_CHARS = 1_048_576;
 
 export type LoadResult =
   | { kind: "loaded"; loaded: LoadedWorkflow }
@@ -26,22 +32,28 @@ export interface Task<Result> {
 
 class Logs {
   readonly lines: LogLine[] = [];
-  #shown = 0;
+  #fresh: LogLine[];
 
-  add(level: LogLine["level"], message: string, line: number | null): void {
-    if (this.lines.length > MAX_LOG_LINES) return;
+  constructor(fresh: LogLine[] = []) {
+    this.#fresh = fresh;
+  }
+
+  /** `print`: said by a script's `print`, all of which is shown though not all of it is kept. */
+  add(level: LogLine["level"], message: string, line: number | null, print = false): void {
+    const time_ms = Date.now();
+    const isOver = this.lines.length > MAX_LOG_LINES;
     const isLast = this.lines.length === MAX_LOG_LINES;
-    this.lines.push({
-      time_ms: Date.now(),
-      level: isLast ? "warn" : level,
-      message: isLast ? "further lines of this run are left out" : message,
-      line,
-    });
+    const kept: LogLine = isLast
+      ? { time_ms, level: "warn", message: "further lines of this run are left out", line }
+      : { time_ms, level, message: message.slice(0, MAX_LINE_CHARS), line };
+    if (!isOver) this.lines.push(kept);
+    if (print) this.#fresh.push({ time_ms, level, message, line, print: true });
+    else if (!isOver) this.#fresh.push(kept);
   }
 
   takeNew(): LogLine[] {
-    const fresh = this.lines.slice(this.#shown);
-    this.#shown = this.lines.length;
+    const fresh = this.#fresh;
+    this.#fresh = [];
     return fresh;
   }
 }
@@ -53,6 +65,9 @@ export class LuaWorkflow {
   readonly #meter: Meter;
   readonly #handlers: NewHandler[] = [];
   readonly #L: LuaState;
+  readonly #actions: Actions | null;
+  /** Runs a line of the REPL; null where the text is no script. */
+  readonly #evaluate: StoredValue | null;
   /** Shared with the version before, so that a reload loses no change of a run under way. */
   readonly state: StateStore;
   /** What computes just now, for the functions that Lua calls. */
@@ -67,12 +82,16 @@ export class LuaWorkflow {
     this.#meter = meter;
     this.state = state ?? new StateStore(source.state);
     this.#L = openSandbox({
-      print: (message, line) => this.#log("info", message.slice(0, 8_000), line),
+      print: (message, line) => this.#print(message, line),
       random: () => (this.#activity ?? this.#loadRandom).random(),
       seedRandom: (seed) => (this.#activity ?? this.#loadRandom).seedRandom(seed),
       isEnding: () => this.#coroutine?.ending !== null,
     });
-    installApi(this.#L, this.#context());
+    const context = this.#context();
+    const { library, script, file } = source;
+    installApi(this.#L, context);
+    this.#actions = library ? installActions(this.#L, library, context) : null;
+    this.#evaluate = script ? installScriptWords(this.#L, script, file, context) : null;
   }
 
   /** Runs the file, which registers its handlers. */
@@ -87,15 +106,28 @@ export class LuaWorkflow {
           lua.lua_pop(this.#L, 1);
           return { kind: "failed", error, logs: [] };
         }
+        if (this.#source.script) {
+          this.#handlers.push({ pattern: null, every_ms: null, line: 1, fn: popValue(this.#L) });
+          return this.#loadedAs(logs);
+        }
         coroutine = new Coroutine(this.#L, popValue(this.#L), this.#limits, this.#meter);
       }
       const left = this.#compute(coroutine, null, logs, untilMs);
       if (left === "sliced") return undefined;
-      if (left === "done")
-        return { kind: "loaded", loaded: { handlers: this.#described(), logs: logs.lines } };
-      return { kind: "failed", error: describeFailure(this.#L, coroutine.L, file), logs: logs.lines };
+      if (left === "done") return this.#loadedAs(logs);
+      return { kind: "failed", error: this.#failure(coroutine), logs: logs.lines };
     };
     return { step, takeNewLogs: () => logs.takeNew() };
+  }
+
+  #loadedAs(logs: Logs): LoadResult {
+    const actions = this.#actions?.found ?? [];
+    return { kind: "loaded", loaded: { handlers: this.#described(), logs: logs.lines, actions } };
+  }
+
+  #failure(coroutine: Coroutine): SourceError {
+    const modules = Object.values(this.#source.library?.modules ?? {}).map(({ file }) => file);
+    return describeFailure(this.#L, coroutine.L, this.#source.file, modules);
   }
 
   run(request: Omit<RunRequest, "workflow">): WorkflowRun {
@@ -104,10 +136,15 @@ export class LuaWorkflow {
 
   /** For `WorkflowRun` alone. */
   begin(request: Omit<RunRequest, "workflow">): Coroutine | SourceError {
+    if (request.code !== undefined) return this.#beginLine(request.code);
     const handler = this.#handlers[request.handler - 1];
     if (!handler)
       return this.#problem(`there is no handler ${request.handler}; it has ${this.#handlers.length}`);
     const coroutine = new Coroutine(this.#L, handler.fn, this.#limits, this.#meter);
+    if (this.#source.script) {
+      for (const word of this.#source.script.args) coroutine.addArgument((L) => pushJson(L, word));
+      return coroutine;
+    }
     if (request.event === null) return coroutine;
     const event = request.event;
     try {
@@ -116,6 +153,24 @@ export class LuaWorkflow {
       if (error instanceof ValueError) return this.#problem(error.message);
       throw error;
     }
+    return coroutine;
+  }
+
+  /** A line of the REPL: an expression, whose values are printed, or statements. */
+  #beginLine(code: string): Coroutine | SourceError {
+    const { file } = this.#source;
+    if (!this.#evaluate) return this.#problem("only scripts run text");
+    if (!compile(this.#L, `return ${code}`, file)) {
+      lua.lua_pop(this.#L, 1);
+      if (!compile(this.#L, code, file)) {
+        const error = describeSyntaxError(this.#L, file);
+        lua.lua_pop(this.#L, 1);
+        return error;
+      }
+    }
+    const line = popValue(this.#L);
+    const coroutine = new Coroutine(this.#L, this.#evaluate, this.#limits, this.#meter);
+    coroutine.addArgument((L) => pushValue(L, line));
     return coroutine;
   }
 
@@ -131,7 +186,7 @@ export class LuaWorkflow {
     }
     if (left === "raised") {
       this.state.undo();
-      const error = describeFailure(this.#L, coroutine.L, this.#source.file);
+      const error = this.#failure(coroutine);
       return { kind: "failed", error, logs: logs.lines, cpu_ms };
     }
     if (left === "waiting") {
@@ -194,6 +249,12 @@ export class LuaWorkflow {
     };
   }
 
+  #print(message: string, line: number | null): void {
+    if (!this.#source.script) this.#log("info", message.slice(0, MAX_LINE_CHARS), line);
+    else if (!this.#activity?.isReplaying)
+      this.#logs.add("info", message.slice(0, MAX_PRINT_CHARS), line, true);
+  }
+
   #log(level: LogLine["level"], message: string, line: number | null): void {
     if (this.#activity?.isReplaying) return;
     this.#logs.add(level, message, line);
@@ -248,7 +309,8 @@ export class WorkflowRun implements Task<RunOutcome> {
   /** The lines of the part that ends here. */
   takeLogs(): LogLine[] {
     const { lines } = this.logs;
-    this.logs = new Logs();
+    // Those that nobody has watched yet go with the next part.
+    this.logs = new Logs(this.logs.takeNew());
     return lines;
   }
 }
