@@ -74,10 +74,10 @@ export async function runFaults(run: LongRun): Promise<Summary> {
 /** Cases of all edges together in one go; the next go has another seed. */
 const CASES_A_GO = 2_000;
 
-/** Goes of all edges until the time is over. */
-export async function runFuzz(run: LongRun): Promise<Summary> {
+/** Goes of all edges until the time is over or there were enough; the machine is the kills' then. */
+export async function runFuzz(run: LongRun, enough: number): Promise<Summary> {
   const all = emptySummary();
-  for (let go = 0; performance.now() < run.deadlineMs; go++) {
+  for (let go = 0; performance.now() < run.deadlineMs && all.cases < enough; go++) {
     for (const { fuzz, share } of fuzzes) {
       const cases = Math.round((CASES_A_GO * share) / 1_000);
       try {
