@@ -1,0 +1,1 @@
+export function explain(_context: unknown): void {}

@@ -1,0 +1,55 @@
+/**
+ * Bundles the OpenCode plugin and packs it as npm would publish it. `--out FOLDER` says where the tarball goes; the
+ * last line printed is its path.
+ */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+
+const root = resolve(import.meta.dirname, "..");
+const source = join(root, "opencode-plugin");
+const { values: flags } = parseArgs({ options: { out: { type: "string", default: join(root, "dist") } } });
+const out = resolve(flags.out);
+
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const folder = mkdtempSync(join(tmpdir(), "signalbox-pack-"));
+try {
+  const manifest = JSON.parse(readFileSync(join(source, "manifest.json"), "utf8"));
+  // One number for the service and all its front ends.
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+  cpSync(join(source, "README.md"), join(folder, "README.md"));
+  copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["opencode-plugin/index.ts"],
+    outfile: join(folder, "dist/index.js"),
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node22",
+    legalComments: "inline",
+    logLevel: "warning",
+    define: { SIGNALBOX_VERSION: JSON.stringify(version) },
+    // CommonJS packages inside an ES module bundle expect it.
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
+    },
+  });
+  mkdirSync(out, { recursive: true });
+  const packed = execFileSync(
+    "npm",
+    ["pack", folder, "--pack-destination", out, "--json", "--ignore-scripts"],
+    {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+      shell: process.platform === "win32",
+    },
+  );
+  const [{ filename }] = JSON.parse(packed);
+  console.log(join(out, filename));
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
