@@ -49,6 +49,8 @@ export interface ActionRequest {
   readonly stdin?: string | null;
   /** How stdout is read. Default `json`; `text` is a string without its last line end, `lines` a list of strings. */
   readonly output?: ActionOutput;
+  /** The sandbox that the approval named. Where the machine has another one by now, the run is refused. */
+  readonly sandbox?: SandboxId;
 }
 
 export type ActionOutput = "json" | "text" | "lines";
@@ -87,7 +89,7 @@ export interface Executor {
   ): Promise<void>;
   /**
    * The command for an approval and `--dry-run`: without the sandbox's own words, with paths relative to the program.
-   * @throws SignalboxError `invalid_request` when there is no entrypoint or it lies outside
+   * @throws SignalboxError `action_source` when there is no entrypoint or it lies outside
    */
   argv(program: ActionProgram): string[];
   describe(program: ActionProgram): Promise<ProgramDescription>;

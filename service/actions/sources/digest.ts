@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { constants, type Dirent } from "node:fs";
+import { constants, type Dirent, realpathSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readlink, realpath, symlink, writeFile } from "node:fs/promises";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { SignalboxError } from "../../contract/errors.ts";
 import { isUnder } from "../../lib/bubblewrap.ts";
 
@@ -29,7 +29,8 @@ export async function digestFolder(dir: string): Promise<string> {
 
 /** Copies what `digestFolder` reads, in the same reading, to `target`, which must not exist. Answers with its digest. */
 export async function copyFolder(dir: string, target: string): Promise<string> {
-  await mkdir(target, { recursive: true, mode: 0o700 });
+  await mkdir(target, { recursive: true });
+  await chmod(target, 0o755);
   return readFolder(dir, target);
 }
 
@@ -39,7 +40,7 @@ async function readFolder(dir: string, target: string | null): Promise<string> {
   for (const entry of await listFolder(dir)) {
     const from = join(dir, entry.path);
     const to = target === null ? null : join(target, entry.path);
-    if (to !== null) await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+    if (target !== null) await makeFolders(target, dirname(entry.path));
     const { mode, bytes } = entry.kind === "link" ? await readLink(dir, entry.path) : await readFileAt(from);
     size += bytes.length;
     if (size > MAX_BYTES) throw tooLarge(dir, "256 MiB");
@@ -52,6 +53,14 @@ async function readFolder(dir: string, target: string | null): Promise<string> {
     }
   }
   return hash.digest("hex");
+}
+
+/** Readable for all, whatever the umask: in a container the program is another user. The cache around it is shut. */
+async function makeFolders(target: string, path: string): Promise<void> {
+  const first = await mkdir(join(target, path), { recursive: true });
+  if (first === undefined) return;
+  for (let folder = join(target, path); folder !== dirname(first); folder = dirname(folder))
+    await chmod(folder, 0o755);
 }
 
 async function listFolder(dir: string): Promise<Entry[]> {
@@ -120,17 +129,16 @@ function tooLarge(what: string, limit: string): SignalboxError {
  * Absolute path of `path` inside `dir`, all links resolved.
  * @throws SignalboxError `action_source` when it is absolute, leads outside or isn't there; `what` names it
  */
-export async function pathInside(dir: string, path: string, what: string): Promise<string> {
+export function pathInside(dir: string, path: string, what: string): string {
   const outside = () =>
     new SignalboxError("action_source", `${what} ${JSON.stringify(path)} leads out of ${dir}`);
   if (isAbsolute(path) || path.includes("\0") || !isUnder(resolve(dir, path), dir)) throw outside();
-  let real: string;
   try {
-    real = await realpath(resolve(dir, path));
+    const real = realpathSync(resolve(dir, path));
+    if (isUnder(real, realpathSync(dir))) return real;
   } catch (error) {
     const message = `${what} ${JSON.stringify(path)} is not there (in ${dir})`;
     throw new SignalboxError("action_source", message, { cause: error });
   }
-  if (relative(await realpath(dir), real).split(/[\\/]/)[0] === "..") throw outside();
-  return real;
+  throw outside();
 }

@@ -21,7 +21,7 @@ export async function resolveSource(request: SourceRequest): Promise<ResolvedSou
           update: request.update ?? false,
           ...{ signal: request.signal, env: request.env, progress: request.progress ?? (() => {}) },
         });
-  const dir = await pathInside(found.dir, request.subdir ?? ".", "subdir");
+  const dir = pathInside(found.dir, request.subdir ?? ".", "subdir");
   await requireFolder(dir, request.subdir ?? request.source);
   return { dir, commit: found.commit, digest: await digestFolder(dir) };
 }

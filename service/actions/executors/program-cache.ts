@@ -1,0 +1,157 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { ulid } from "ulid";
+import { SignalboxError } from "../../contract/errors.ts";
+import { copyFolder, digestFolder } from "../sources/digest.ts";
+import type { ActionProgram } from "./executor.ts";
+
+/** A program's files as they were approved, and what was installed for them. */
+export interface PreparedProgram {
+  /** Holds `files` and what the build added. */
+  readonly home: string;
+  /** The copy that runs. */
+  readonly files: string;
+}
+
+export interface Build {
+  readonly home: string;
+  readonly files: string;
+  readonly signal: AbortSignal;
+  readonly progress: (text: string) => void;
+}
+
+interface Waiting {
+  readonly signal: AbortSignal;
+  readonly progress: (text: string) => void;
+}
+
+export interface ProgramCache {
+  /**
+   * The copy of the program with what `build` installs, from before or new. `kind` names what the build depends on
+   * besides the files, such as an interpreter's version. Those who wait for the same one share it; it is given up
+   * when the last of them is. A copy that was changed since is made anew.
+   * @throws SignalboxError `action_changed` when the program's files are not those of its digest, `action_cancelled`,
+   * and what `build` throws
+   */
+  get(
+    program: ActionProgram,
+    kind: string,
+    build: (given: Build) => Promise<void>,
+    waiting: Waiting,
+  ): Promise<PreparedProgram>;
+}
+
+/** What a stopped process left half made is cleared away after this time. */
+const LEFTOVER_MS = 3_600_000;
+
+interface Making {
+  readonly done: Promise<PreparedProgram>;
+  readonly controller: AbortController;
+  readonly listeners: Set<(text: string) => void>;
+}
+
+export function createProgramCache(dir: string): ProgramCache {
+  const making = new Map<string, Making>();
+
+  function begin(key: string, program: ActionProgram, build: (given: Build) => Promise<void>): Making {
+    const controller = new AbortController();
+    const listeners = new Set<(text: string) => void>();
+    const progress = (text: string) => {
+      for (const listener of listeners) listener(text);
+    };
+    const done = make(dir, key, program, (home) => build({ ...home, signal: controller.signal, progress }));
+    const entry = { done, controller, listeners };
+    making.set(key, entry);
+    const forget = () => {
+      if (making.get(key) === entry) making.delete(key);
+    };
+    done.then(forget, forget);
+    return entry;
+  }
+
+  return {
+    async get(program, kind, build, { signal, progress }) {
+      const key = `${program.digest.slice(0, 32)}-${kind}`;
+      if (signal.aborted) throw cancelled();
+      const entry = making.get(key) ?? begin(key, program, build);
+      entry.listeners.add(progress);
+      const gone = Promise.withResolvers<never>();
+      const leave = () => gone.reject(cancelled());
+      signal.addEventListener("abort", leave, { once: true });
+      try {
+        return await Promise.race([entry.done, gone.promise]);
+      } finally {
+        signal.removeEventListener("abort", leave);
+        entry.listeners.delete(progress);
+        if (entry.listeners.size === 0) {
+          // Nobody can join what is being given up.
+          if (making.get(key) === entry) making.delete(key);
+          entry.controller.abort();
+        }
+      }
+    },
+  };
+}
+
+const cancelled = () => new SignalboxError("action_cancelled", "preparing the program was cancelled");
+
+async function make(
+  dir: string,
+  key: string,
+  program: ActionProgram,
+  build: (prepared: PreparedProgram) => Promise<void>,
+): Promise<PreparedProgram> {
+  const link = join(dir, key);
+  const found = await findMade(link, program.digest);
+  if (found !== null) return found;
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await clearLeftovers(dir, key);
+  // Never moved once it is built: environments hold absolute paths. It counts from the moment the link names it.
+  const home = join(dir, `${key}.${ulid()}`);
+  const files = join(home, "files");
+  try {
+    if ((await copyFolder(program.dir, files)) !== program.digest) throw changed(program);
+    await build({ home, files });
+    await publish(link, home);
+  } catch (error) {
+    await rm(home, { recursive: true, force: true });
+    throw error;
+  }
+  return { home, files };
+}
+
+function changed(program: ActionProgram): SignalboxError {
+  const message = `the files of ${program.name} are not those of digest ${program.digest.slice(0, 12)}`;
+  return new SignalboxError("action_changed", message);
+}
+
+async function findMade(link: string, digest: string): Promise<PreparedProgram | null> {
+  let home: string;
+  try {
+    home = await readlink(link);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+  const files = join(home, "files");
+  return existsSync(files) && (await digestFolder(files)) === digest ? { home, files } : null;
+}
+
+/** In one step, so that others see the old one or the new one, and nothing half. */
+async function publish(link: string, home: string): Promise<void> {
+  const half = `${link}.${ulid()}`;
+  await symlink(home, half, "junction");
+  await rename(half, link);
+}
+
+async function clearLeftovers(dir: string, key: string): Promise<void> {
+  const used = await readlink(join(dir, key)).catch(() => "");
+  for (const name of await readdir(dir)) {
+    const path = join(dir, name);
+    if (!name.startsWith(`${key}.`) || name === basename(used)) continue;
+    const found = await stat(path).catch(() => null);
+    if (found !== null && Date.now() - found.mtimeMs < LEFTOVER_MS) continue;
+    await rm(path, { recursive: true, force: true });
+  }
+}
