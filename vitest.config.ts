@@ -2,7 +2,15 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["service/**/*.test.ts", "opencode-plugin/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts", "bench/*.test.ts"],
+    include: [
+      "service/**/*.test.ts",
+      "opencode-plugin/*.test.ts",
+      "extension/**/*.test.ts",
+      "webview/**/*.test.ts",
+      "test/**/*.test.ts",
+      "scripts/**/*.test.ts",
+      "bench/*.test.ts",
+    ],
     pool: "forks",
     reporters: ["default", "./test/harness/summary-reporter.ts"],
     maxWorkers: 2,

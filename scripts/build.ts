@@ -1,6 +1,7 @@
 /**
  * Bundles everything that runs into dist/, or the folder after `--out`. `--types` begins with an empty folder and adds
  * the declarations of the public entries, `--quiet` prints errors only, and names of entries build these alone.
+ * `--minify` and `--sqlite` make what travels inside the editor extension.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -16,6 +17,9 @@ const { values: flags, positionals } = parseArgs({
     quiet: { type: "boolean" },
     types: { type: "boolean" },
     out: { type: "string", default: "dist" },
+    minify: { type: "boolean", default: false },
+    // Bundles better-sqlite3 as well, with the binary of one platform such as linux-x64.
+    sqlite: { type: "string" },
   },
 });
 const dist = resolve(root, flags.out);
@@ -29,8 +33,17 @@ const common: BuildOptions = {
   target: "node22",
   legalComments: "none",
   metafile: true,
-  // better-sqlite3 finds its binary beside itself.
-  external: ["better-sqlite3"],
+  minify: flags.minify,
+  // Names are in stack traces and logs.
+  keepNames: flags.minify,
+  // better-sqlite3 finds its binary beside itself, unless one is bundled.
+  ...(flags.sqlite === undefined
+    ? { external: ["better-sqlite3"] }
+    : {
+        alias: { "better-sqlite3": `better-sqlite3/${flags.sqlite}` },
+        loader: { ".node": "copy" as const },
+        assetNames: "[name]",
+      }),
   logLevel: "warning",
   define: { SIGNALBOX_VERSION: JSON.stringify(version) },
 };
@@ -101,6 +114,8 @@ const entries: Record<string, BuildOptions> = {
     minifySyntax: true,
     minifyWhitespace: true,
     define: { ...common.define, "import.meta.dirname": "__dirname" },
+    // Its other form asks for its parts when it runs, where a bundle has none.
+    alias: { ...common.alias, "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
     plugins: [finishedWire, leanCommander],
   },
 };
@@ -122,7 +137,7 @@ for (const name of wanted) {
   report(options.outfile as string);
 }
 if (wanted.includes("service")) copyMigrations();
-if (positionals.length === 0) writeNotices([...packages].sort());
+if (positionals.length === 0 || flags.minify) writeNotices([...packages].sort());
 if (flags.types)
   execFileSync(
     process.execPath,

@@ -1,0 +1,130 @@
+import {
+  EventEmitter,
+  type FileDecoration,
+  type FileDecorationProvider,
+  ThemeColor,
+  ThemeIcon,
+  type TreeDataProvider,
+  TreeItem,
+  TreeItemCollapsibleState,
+  Uri,
+} from "vscode";
+import type { Disposable } from "../emitter.ts";
+import type { Row, RowSource } from "../models/row.ts";
+
+/** What the editor is given for a row. It stays the same object while the row changes, so that nothing collapses. */
+export interface Element {
+  row: Row;
+}
+
+/** Shows the rows of a source; asked for a change, it has only those rows drawn again that look different. */
+export class RowTree implements TreeDataProvider<Element>, Disposable {
+  readonly #source: RowSource;
+  readonly #elements = new Map<string, Element>();
+  readonly #changed = new EventEmitter<Element[] | undefined>();
+  readonly #listening: Disposable;
+  readonly #onError: (error: unknown) => void;
+  readonly onDidChangeTreeData = this.#changed.event;
+
+  constructor(source: RowSource, onError: (error: unknown) => void) {
+    this.#source = source;
+    this.#onError = onError;
+    this.#listening = source.onChange((change) => {
+      if (change === "all") this.#changed.fire(undefined);
+      else this.#redraw(change);
+    });
+  }
+
+  getTreeItem({ row }: Element): TreeItem {
+    return toTreeItem(row);
+  }
+
+  async getChildren(element?: Element): Promise<Element[]> {
+    if (element === undefined) return this.#roots();
+    try {
+      const children = (await element.row.children?.()) ?? [];
+      return children.map((row) => this.#element(row));
+    } catch (error) {
+      this.#onError(error);
+      return [];
+    }
+  }
+
+  dispose(): void {
+    this.#listening.dispose();
+    this.#changed.dispose();
+  }
+
+  #roots(): Element[] {
+    const rows = this.#source.rows();
+    // Elements of rows that are gone would be kept for ever otherwise.
+    if (this.#elements.size > 4 * rows.length + 2_000) this.#elements.clear();
+    return rows.map((row) => this.#element(row));
+  }
+
+  #element(row: Row): Element {
+    const known = this.#elements.get(row.id);
+    if (known !== undefined) {
+      known.row = row;
+      return known;
+    }
+    const element = { row };
+    this.#elements.set(row.id, element);
+    return element;
+  }
+
+  #redraw(ids: readonly string[]): void {
+    const wanted = new Set(ids);
+    const changed: Element[] = [];
+    for (const row of this.#source.rows()) {
+      const element = wanted.has(row.id) ? this.#elements.get(row.id) : undefined;
+      if (element === undefined) continue;
+      element.row = row;
+      changed.push(element);
+    }
+    if (changed.length > 0) this.#changed.fire(changed);
+  }
+}
+
+function toTreeItem(row: Row): TreeItem {
+  const item = new TreeItem(row.label, collapsible(row));
+  item.id = row.id;
+  item.tooltip = row.tooltip ?? row.label;
+  if (row.description !== undefined) item.description = row.description;
+  if (row.icon !== undefined) {
+    const { id, color } = row.icon;
+    item.iconPath = new ThemeIcon(id, color === undefined ? undefined : new ThemeColor(color));
+  }
+  if (row.context !== undefined) item.contextValue = row.context;
+  if (row.spoken !== undefined) item.accessibilityInformation = { label: row.spoken };
+  if (row.badge !== undefined) item.resourceUri = badgeUri(row.id, row.badge);
+  if (row.command !== undefined) {
+    item.command = { command: row.command.id, title: row.command.title, arguments: [{ row }] };
+  }
+  return item;
+}
+
+function collapsible(row: Row): TreeItemCollapsibleState {
+  if (row.children === undefined) return TreeItemCollapsibleState.None;
+  return row.isExpanded === true ? TreeItemCollapsibleState.Expanded : TreeItemCollapsibleState.Collapsed;
+}
+
+const BADGE_SCHEME = "signalbox-row";
+
+/** The badge is in the address itself, so that a changed badge is another address and nothing has to be remembered. */
+function badgeUri(id: string, badge: NonNullable<Row["badge"]>): Uri {
+  return Uri.from({ scheme: BADGE_SCHEME, path: `/${id}`, query: JSON.stringify(badge) });
+}
+
+/** Draws badges at the right edge of rows. */
+export const badges: FileDecorationProvider = {
+  provideFileDecoration(uri): FileDecoration | undefined {
+    if (uri.scheme !== BADGE_SCHEME) return undefined;
+    const badge = JSON.parse(uri.query) as NonNullable<Row["badge"]>;
+    return {
+      badge: badge.text,
+      tooltip: badge.tooltip,
+      ...(badge.isAlarming ? { color: new ThemeColor("list.errorForeground") } : {}),
+    };
+  },
+};

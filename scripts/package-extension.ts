@@ -1,0 +1,122 @@
+/**
+ * Puts the VS Code extension together in dist/extension and packs it into dist/signalbox-<target>-<version>.vsix: the
+ * extension, its webview, the service and the command line, each one file, with the SQLite that was built for the
+ * target. `--target` names a platform as vsce does (default: this machine's), `--all` packs every one, `--quiet` prints
+ * errors only.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { createVSIX } from "@vscode/vsce";
+import { type BuildOptions, build } from "esbuild";
+
+const root = resolve(import.meta.dirname, "..");
+const { values: flags } = parseArgs({
+  options: {
+    target: { type: "string", default: thisPlatform() },
+    all: { type: "boolean", default: false },
+    quiet: { type: "boolean", default: false },
+  },
+});
+
+/** Platforms by vsce's name, and better-sqlite3's name for the same. */
+const sqliteOf: Record<string, string> = {
+  "linux-x64": "linux-x64",
+  "linux-arm64": "linux-arm64",
+  "alpine-x64": "linuxmusl-x64",
+  "alpine-arm64": "linuxmusl-arm64",
+  "darwin-x64": "darwin-x64",
+  "darwin-arm64": "darwin-arm64",
+  "win32-x64": "win32-x64",
+  "win32-arm64": "win32-arm64",
+};
+
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+for (const target of flags.all ? Object.keys(sqliteOf) : [flags.target]) await pack(target);
+
+function thisPlatform(): string {
+  const isMusl = process.platform === "linux" && process.report.getReport().toString().includes("musl");
+  return `${isMusl ? "alpine" : process.platform}-${process.arch}`;
+}
+
+async function pack(target: string): Promise<void> {
+  const sqlite = sqliteOf[target];
+  if (sqlite === undefined)
+    throw new Error(`no SQLite for ${target}; there is ${Object.keys(sqliteOf).join(", ")}`);
+  // Put together beside it and moved there at the end: somebody may be running what is there.
+  const folder = join(root, "dist/extension");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  copyFiles(folder);
+  const program = [join(root, "scripts/build.ts"), "--quiet", "--minify", "--sqlite", sqlite];
+  execFileSync(
+    process.execPath,
+    [...program, "--out", join(folder, "dist"), "service", "lua-worker", "cli", "mcp"],
+    {
+      stdio: "inherit",
+    },
+  );
+  await buildExtension(folder);
+  const packagePath = join(root, "dist", `signalbox-${target}-${version}.vsix`);
+  rmSync(packagePath, { force: true });
+  await quietly(() =>
+    createVSIX({ cwd: folder, target, packagePath, dependencies: false, rewriteRelativeLinks: false }),
+  );
+  if (!flags.quiet) {
+    console.log(`${relative(root, packagePath)}  ${Math.round(statSync(packagePath).size / 1024)} KB`);
+  }
+}
+
+function copyFiles(folder: string): void {
+  for (const name of ["package.json", "package.nls.json", "README.md", "media", "l10n", "walkthrough"]) {
+    cpSync(join(root, "extension", name), join(folder, name), { recursive: true });
+  }
+  for (const name of ["LICENSE", "bin/signalbox.cjs", "bin/launch.cjs"]) {
+    cpSync(join(root, name), join(folder, name));
+  }
+  // Pages that the changelog leads to are not in the package.
+  const changelog = readFileSync(join(root, "CHANGELOG.md"), "utf8");
+  writeFileSync(join(folder, "CHANGELOG.md"), changelog.replace(/\[([^\]]+)\]\((?!https?:)[^)]+\)/g, "$1"));
+  // One number for all that is released together.
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, unknown>;
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+}
+
+async function buildExtension(folder: string): Promise<void> {
+  const common: BuildOptions = {
+    absWorkingDir: root,
+    bundle: true,
+    minify: true,
+    legalComments: "none",
+    logLevel: "warning",
+  };
+  await build({
+    ...common,
+    entryPoints: ["extension/main.ts"],
+    outfile: join(folder, "main.cjs"),
+    platform: "node",
+    target: "node22",
+    format: "cjs",
+    external: ["vscode"],
+    keepNames: true,
+    define: { "import.meta.dirname": "__dirname" },
+  });
+}
+
+/** vsce prints what it does; only what goes wrong is of interest. */
+async function quietly(work: () => Promise<void>): Promise<void> {
+  const { log, warn } = console;
+  const said: unknown[] = [];
+  console.log = (...words) => void said.push(...words);
+  console.warn = console.log;
+  try {
+    await work();
+  } catch (error) {
+    console.error(...said);
+    throw error;
+  } finally {
+    console.log = log;
+    console.warn = warn;
+  }
+}
