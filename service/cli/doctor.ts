@@ -10,8 +10,16 @@ import { styled } from "./text.ts";
 
 /** What can be seen from here, then what the service sees. Does not start it. */
 export async function doctor(context: Context): Promise<void> {
+  printFindings(context, [
+    ...localFindings(context),
+    settingsFinding(context),
+    ...(await serviceFindings(context)),
+  ]);
+}
+
+/** Each on a line; what is wrong with what to do about it, and an exit code that says so. */
+export function printFindings(context: Context, findings: Finding[]): void {
   const { out } = context;
-  const findings = [...localFindings(context), settingsFinding(context), ...(await serviceFindings(context))];
   if (findings.some((finding) => !finding.ok)) context.exit(1);
   out.result({ findings }, () => {
     for (const { check, ok, message, hint } of findings) {

@@ -40,6 +40,11 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     `signalbox agents send github-agent add_label --payload '{"owner":"acme","repo":"site","number":7,"label":"bug"}'`,
   ],
   mcp: ["signalbox mcp --agent @reviewer"],
+  "opencode install": [
+    "signalbox opencode install --topic inbox",
+    "signalbox opencode install --global --dry-run",
+  ],
+  "opencode uninstall": ["signalbox opencode uninstall"],
   up: ["signalbox up --log-level debug --set ingress.enabled=true", "signalbox up --background"],
   config: ["signalbox config --changed"],
   backup: ["signalbox backup ~/signalbox.db"],

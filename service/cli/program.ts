@@ -42,6 +42,7 @@ const modules: readonly { group: string; names: readonly string[]; load: () => P
     load: () => import("./commands/agents.ts"),
   },
   { group: "Agents and editors:", names: ["mcp"], load: () => import("./commands/mcp.ts") },
+  { group: "Agents and editors:", names: ["opencode"], load: () => import("./commands/opencode.ts") },
   {
     group: "The service:",
     names: ["up", "down", "status", "doctor", "config", "backup", "cleanup"],

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Topic } from "../../contract/topics.ts";
+import { confirmed } from "../confirm.ts";
 import type { Context } from "../context.ts";
 import { printEvents, statusPart } from "../event-view.ts";
 import { given } from "../given.ts";
@@ -217,17 +218,4 @@ async function remove(
   await confirmed(context, `Delete ${topic} with its settings?`, options.yes);
   const reply = await client.deleteTopic({ topic, force: options.force === true });
   context.out.result(reply, () => context.out.line(`${topic} is deleted`));
-}
-
-async function confirmed({ io, out }: Context, question: string, isSure: boolean | undefined): Promise<void> {
-  if (isSure) return;
-  if (io.stdin.isTTY !== true || io.stderr.isTTY !== true) {
-    throw new UsageError("This can't be undone, and nobody is here to ask.", "Add --yes.");
-  }
-  const { createInterface } = await import("node:readline/promises");
-  const prompt = createInterface({ input: io.stdin });
-  out.rawError(`${question} [y/N] `);
-  const answer = await prompt.question("");
-  prompt.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError("Nothing was changed.", "Answer y to go on.");
 }
