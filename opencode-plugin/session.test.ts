@@ -94,11 +94,11 @@ describe("what OpenCode 1.18 tells, as measured", () => {
 
   it("an archived session and one with something undone take nothing until that is over", () => {
     const info = { kind: "info", child: false, persona: {} } as const;
-    const after = (more: { archived: boolean; reverted: boolean }) =>
+    const readyAs = (more: { archived: boolean; reverted: boolean }) =>
       ready(run([...turn, { ...info, ...more }]).session);
-    expect(after({ archived: true, reverted: false })).toBe("it is archived");
-    expect(after({ archived: false, reverted: true })).toBe("something in it was undone");
-    expect(after({ archived: false, reverted: false })).toBe(0);
+    expect(readyAs({ archived: true, reverted: false })).toBe("it is archived");
+    expect(readyAs({ archived: false, reverted: true })).toBe("something in it was undone");
+    expect(readyAs({ archived: false, reverted: false })).toBe(0);
   });
 
   it("a session that has gone on by itself in the quiet moment is busy, not done", () => {
@@ -243,21 +243,22 @@ describe("any order of things", () => {
         let now = 1_000;
         const ends = new Map<string, string[]>();
         const replied = new Set<string>();
-        [...inputs, { kind: "disposed" } as Input].forEach((given, index) => {
-          const input = named(given, session, `evt_${index}`);
+        const take = (input: Input) => {
           if (input.kind === "claimed") ends.set(input.claimed.event.id, []);
           const wasFree = readiness(session, "builds", rules, now) === 0;
-          const before = session.inflight;
+          const before = session.inflight?.event_id;
           const { session: next, acts } = step(session, input, rules, now);
-          if (input.kind === "replied" && before) replied.add(before.event_id);
-          for (const act of acts) {
-            if (act.kind === "inject") expect(wasFree).toBe(true);
-            note(ends, act);
-          }
-          if (input.kind === "lease-lost" && before) ends.get(before.event_id)?.push("lost");
+          if (acts.some(({ kind }) => kind === "inject")) expect(wasFree).toBe(true);
+          for (const act of acts) note(ends, act);
+          if (before !== undefined && input.kind === "replied") replied.add(before);
+          if (before !== undefined && input.kind === "lease-lost") ends.get(before)?.push("lost");
           session = next;
           now += 3_600_000;
+        };
+        inputs.forEach((input, index) => {
+          take(named(input, session, `evt_${index}`));
         });
+        take({ kind: "disposed" });
         for (const [id, told] of ends) {
           const done = replied.has(id) && !told.includes("lost") ? ["answer", ...told] : told;
           expect(done, id).toHaveLength(1);

@@ -20,6 +20,8 @@ export interface LlmAnswer {
   readonly tool?: { readonly name: string; readonly arguments: unknown };
   /** Refuses the call with this status. */
   readonly status?: number;
+  /** What it says it was sent, in tokens: enough of them make OpenCode sum up. */
+  readonly tokens?: number;
   /** Waits for this before the first byte. */
   readonly until?: Promise<unknown>;
 }
@@ -52,7 +54,7 @@ export async function startFakeLlm(): Promise<FakeLlm> {
     const asked = readRequest(JSON.parse(await text(request)), request);
     (asked.isTitle ? titles : requests).push(asked);
     const rule = asked.isTitle ? undefined : rules.findLast((one) => one.matches(asked));
-    const answer = rule?.answer(asked) ?? usual(asked);
+    const answer = withoutUnknownTool(asked, rule?.answer(asked) ?? usual(asked));
     await answer.until;
     if (answer.status !== undefined) {
       response.writeHead(answer.status, { "content-type": "application/json" });
@@ -87,6 +89,13 @@ function usual(request: LlmRequest): LlmAnswer {
   return name !== undefined && json !== undefined
     ? { tool: { name, arguments: JSON.parse(json) } }
     : { text: "ok" };
+}
+
+/** A summary is asked for without tools, and no model would call one then. */
+function withoutUnknownTool(request: LlmRequest, answer: LlmAnswer): LlmAnswer {
+  const { tool, ...rest } = answer;
+  if (tool === undefined || request.tools.some(({ name }) => name === tool.name)) return answer;
+  return { ...rest, text: rest.text ?? "A summary." };
 }
 
 function readRequest(
@@ -139,7 +148,8 @@ function stream(response: ServerResponse, answer: LlmAnswer): void {
     const call = { index: 0, id: `call_${++calls}`, type: "function" };
     send({ tool_calls: [{ ...call, function: { name, arguments: JSON.stringify(given) } }] });
   }
-  const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
+  const prompt_tokens = answer.tokens ?? 10;
+  const usage = { prompt_tokens, completion_tokens: 5, total_tokens: prompt_tokens + 5 };
   send({}, answer.tool === undefined ? "stop" : "tool_calls", { usage });
   response.end("data: [DONE]\n\n");
 }

@@ -1,11 +1,12 @@
 /** The real OpenCode, with folders of its own and nothing but the fake model to talk to. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk";
 import { eventually } from "../eventually.ts";
 
@@ -26,24 +27,22 @@ const require = createRequire(import.meta.url);
 export interface OpencodePlace {
   /** Everything is below it. */
   readonly root: string;
-  readonly project: string;
   readonly env: Record<string, string>;
+  /** A folder to work in, with its own opencode.json. */
+  project(name: string, settings: ProjectSettings): string;
   remove(): void;
 }
 
-interface PlaceOptions {
-  readonly llmUrl: string;
+export interface ProjectSettings {
   /** What stands in opencode.json under `plugin`. */
-  readonly plugin: unknown[];
-  readonly env?: Record<string, string>;
+  readonly plugin: readonly unknown[];
   /** More of opencode.json. */
   readonly config?: object;
 }
 
-/** Folders with a configuration that knows only the fake model and the plugin. */
-export function makePlace({ llmUrl, plugin, env = {}, config = {} }: PlaceOptions): OpencodePlace {
+/** Folders of its own, in which OpenCode knows nobody but the fake model. */
+export function makePlace(llmUrl: string, env: Record<string, string> = {}): OpencodePlace {
   const root = mkdtempSync(join(tmpdir(), "signalbox-opencode-"));
-  const project = join(root, "project");
   const xdg = Object.fromEntries(
     ["config", "data", "state", "cache"].map((kind) => {
       const folder = join(root, kind);
@@ -51,11 +50,9 @@ export function makePlace({ llmUrl, plugin, env = {}, config = {} }: PlaceOption
       return [`XDG_${kind.toUpperCase()}_HOME`, folder];
     }),
   );
-  for (const folder of [join(root, "config", "opencode"), join(project, ".opencode")]) settleInstall(folder);
-  writeFileSync(join(project, "opencode.json"), JSON.stringify({ ...fakeConfig(llmUrl), plugin, ...config }));
+  settleInstall(join(root, "config", "opencode"));
   return {
     root,
-    project,
     env: {
       PATH: process.env.PATH ?? "",
       HOME: root,
@@ -66,6 +63,13 @@ export function makePlace({ llmUrl, plugin, env = {}, config = {} }: PlaceOption
       OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
       OPENCODE_DISABLE_SHARE: "1",
       ...env,
+    },
+    project(name, { plugin, config }) {
+      const folder = join(root, name);
+      settleInstall(join(folder, ".opencode"));
+      const settings = { ...fakeConfig(llmUrl), plugin, ...config };
+      writeFileSync(join(folder, "opencode.json"), JSON.stringify(settings));
+      return folder;
     },
     remove: () => rmSync(root, { recursive: true, force: true, maxRetries: 5 }),
   };
@@ -98,20 +102,21 @@ function fakeConfig(baseURL: string) {
 }
 
 export interface OpencodeServer {
-  readonly client: OpencodeClient;
   readonly url: string;
   readonly pid: number;
+  /** A client for one folder, whose instance with its plugins is loaded then. */
+  open(project: string): Promise<OpencodeClient>;
   output(): string;
   /** As a crash does. */
   kill9(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** `opencode serve` in the project's folder, once it answers and has loaded its plugins. */
+/** `opencode serve`, once it answers. */
 export async function startServer(binary: string, place: OpencodePlace): Promise<OpencodeServer> {
   const port = await freePort();
   const child = spawn(binary, ["serve", "--port", String(port), "--hostname", "127.0.0.1", "--print-logs"], {
-    cwd: place.project,
+    cwd: place.root,
     env: place.env,
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -129,21 +134,33 @@ export async function startServer(binary: string, place: OpencodePlace): Promise
   };
   try {
     await eventually(() => answers(child, url, () => output), Boolean, 90_000);
-    const client = createOpencodeClient({ baseUrl: url, directory: place.project });
-    // An instance of the project, with its plugins, is made at its first request.
-    await client.session.list();
-    return {
-      client,
-      url,
-      pid: child.pid ?? 0,
-      output: () => output,
-      kill9: () => end("SIGKILL"),
-      close: () => end("SIGTERM"),
-    };
   } catch (error) {
     await end("SIGKILL");
     throw error;
   }
+  return {
+    url,
+    pid: child.pid ?? 0,
+    async open(directory) {
+      const client = createOpencodeClient({ baseUrl: url, directory });
+      await client.session.list();
+      return client;
+    },
+    output: () => output,
+    kill9: () => end("SIGKILL"),
+    close: () => end("SIGTERM"),
+  };
+}
+
+/** The plugin as npm would publish it, as what stands in opencode.json. */
+export async function packPlugin(): Promise<{ spec: string; remove(): void }> {
+  const folder = mkdtempSync(join(tmpdir(), "signalbox-tarball-"));
+  const script = resolve(import.meta.dirname, "../../../scripts/pack-opencode-plugin.ts");
+  const { stdout } = await promisify(execFile)(process.execPath, [script, "--out", folder]);
+  return {
+    spec: `opencode-signalbox@file:${stdout.trim().split("\n").at(-1)}`,
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }
 
 async function answers(child: ChildProcess, url: string, output: () => string): Promise<boolean> {
