@@ -1,0 +1,332 @@
+/** The real VS Code with the packed extension in it, driven by a real browser: see docs/vscode.md, "Testing it". */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect as connectSocket } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type Browser, type BrowserContext, chromium, type FrameLocator, type Page } from "playwright-core";
+import type * as vscode from "vscode";
+import {
+  editorCacheDir,
+  findChromium,
+  findEditorServer,
+  missingForEditor,
+} from "../../scripts/editor-cache.ts";
+import { repository } from "../../scripts/source-files.ts";
+import { type Client, connect } from "../../service/client/index.ts";
+import { eventually } from "./eventually.ts";
+
+/** Loading takes 6 to 13 s on two idle cores; a limit against hangs, never a measure. */
+const LOAD_TIMEOUT_MS = 120_000;
+export const STEP_TIMEOUT_MS = 60_000;
+
+export interface EditorOptions {
+  /** Files of the folder that is opened, by path. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Settings besides those that keep the window quiet. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** True: the folder is not trusted. */
+  readonly isRestricted?: boolean;
+  /** Of the service; put there before the window opens. */
+  readonly serviceFiles?: Readonly<Record<string, string>>;
+  readonly size?: { readonly width: number; readonly height: number };
+}
+
+export interface Editor {
+  readonly page: Page;
+  /** Where the service keeps everything. */
+  readonly home: string;
+  readonly folder: string;
+  /** Runs a function in the extension host; it sees its two arguments and nothing of this file. */
+  call<A, R>(
+    run: (api: typeof vscode, arg: A, load: (name: string) => unknown) => R | Promise<R>,
+    arg?: A,
+  ): Promise<R>;
+  /** A client of the service that the extension has started; it starts none itself. */
+  client(): Promise<Client>;
+  /** Another window on the same folder, without the bridge. */
+  openWindow(): Promise<Page>;
+  close(): Promise<void>;
+}
+
+export async function startEditor(options: EditorOptions = {}): Promise<Editor> {
+  const missing = missingForEditor();
+  if (missing !== null) throw new Error(`${missing} is missing: npm run setup:e2e`);
+  const root = mkdtempSync(join(tmpdir(), "signalbox-editor-"));
+  const place = prepare(root, options);
+  const server = await startServer(root, place, options);
+  let browser: Browser | undefined;
+  try {
+    browser = await launchBrowser();
+    const context = await browser.newContext({
+      viewport: { ...(options.size ?? { width: 1280, height: 800 }) },
+      reducedMotion: "reduce",
+    });
+    const page = await openPage(context, server.url, place, true);
+    return editorOf({ root, place, server, browser, context, page });
+  } catch (error) {
+    await browser?.close();
+    await stopServer(server.child);
+    rmSync(root, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+interface Place {
+  readonly home: string;
+  readonly folder: string;
+  readonly user: string;
+  readonly extensions: string;
+  readonly bridge: string;
+}
+
+interface Server {
+  readonly child: ChildProcess;
+  readonly url: string;
+}
+
+function prepare(root: string, options: EditorOptions): Place {
+  const place = {
+    home: join(root, "home"),
+    folder: join(root, "project"),
+    user: join(root, "user"),
+    extensions: join(root, "extensions"),
+    bridge: join(root, "bridge.sock"),
+  };
+  mkdirSync(place.home, { mode: 0o700 });
+  write(place.home, options.serviceFiles ?? {});
+  write(place.folder, { "README.md": "# A project\n", ...options.files });
+  write(place.user, {
+    "User/settings.json": JSON.stringify({ ...quietSettings(options), ...options.settings }),
+  });
+  writeFileSync(join(root, "config.yaml"), "auth: none\ncert: false\n");
+  return place;
+}
+
+function write(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+}
+
+/** Nothing that moves, asks, or fetches. */
+function quietSettings(options: EditorOptions): Record<string, unknown> {
+  return {
+    "chat.disableAIFeatures": true,
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "workbench.enableExperiments": false,
+    "workbench.tips.enabled": false,
+    "extensions.autoUpdate": false,
+    "extensions.autoCheckUpdates": false,
+    "telemetry.telemetryLevel": "off",
+    "git.enabled": false,
+    "editor.wordBasedSuggestions": "off",
+    "security.workspace.trust.enabled": options.isRestricted === true,
+    "window.commandCenter": false,
+  };
+}
+
+export const vsixFile = (): string => {
+  const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as {
+    version: string;
+  };
+  const file = join(repository, `dist/signalbox-${process.platform}-${process.arch}-${version}.vsix`);
+  if (!existsSync(file)) throw new Error(`${file} is not there: npm run package`);
+  return file;
+};
+
+async function startServer(root: string, place: Place, options: EditorOptions): Promise<Server> {
+  const found = findEditorServer();
+  if (found === null) throw new Error("VS Code's server is missing");
+  const common = [
+    "--config",
+    join(root, "config.yaml"),
+    "--user-data-dir",
+    place.user,
+    "--extensions-dir",
+    place.extensions,
+  ];
+  const env = {
+    ...Object.fromEntries(
+      Object.entries(process.env).filter(
+        ([name]) => !/^(VSCODE_|CODE_SERVER|PORT$|PASSWORD$|SIGNALBOX_|VITEST|NODE_ENV|CI$)/.test(name),
+      ),
+    ),
+    EXTENSIONS_GALLERY: '{"serviceUrl":""}',
+    SIGNALBOX_HOME: place.home,
+    SIGNALBOX_TEST_BRIDGE: place.bridge,
+  };
+  execFileSync(process.execPath, [found.entry, ...common, "--install-extension", vsixFile()], {
+    env,
+    stdio: "ignore",
+  });
+  const args = [
+    ...common,
+    "--bind-addr",
+    "127.0.0.1:0",
+    "--disable-telemetry",
+    "--disable-update-check",
+    "--disable-getting-started-override",
+    ...(options.isRestricted === true ? [] : ["--disable-workspace-trust"]),
+    "--vscode-option",
+    "enable-smoke-test-driver",
+    "--vscode-option",
+    `builtin-extensions-dir=${join(editorCacheDir(), "builtins")}`,
+  ];
+  const child = spawn(process.execPath, [found.entry, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  return { child, url: await addressOf(child) };
+}
+
+/** The port is chosen by the system, so that suites can run side by side. */
+async function addressOf(child: ChildProcess): Promise<string> {
+  let output = "";
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const read = (piece: Buffer) => {
+    output += piece.toString();
+    const found = /listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(output)?.[1];
+    if (found !== undefined) resolve(found);
+  };
+  child.stdout?.on("data", read);
+  child.stderr?.on("data", read);
+  child.once("exit", (code) => reject(new Error(`VS Code's server ended with ${code}:\n${output}`)));
+  return promise;
+}
+
+async function launchBrowser(): Promise<Browser> {
+  const executablePath = findChromium();
+  if (executablePath === null) throw new Error("there is no Chromium");
+  return chromium.launch({
+    executablePath,
+    timeout: LOAD_TIMEOUT_MS,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      // Nothing but this machine can be reached.
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ],
+  });
+}
+
+async function openPage(
+  context: BrowserContext,
+  url: string,
+  place: Place,
+  isBridged: boolean,
+): Promise<Page> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(STEP_TIMEOUT_MS);
+  const address = new URL(`${url}/`);
+  address.searchParams.set("folder", place.folder);
+  if (isBridged) {
+    await page.exposeFunction("codeAutomationLog", () => {});
+    await page.exposeFunction("codeAutomationExit", () => {});
+    const remote = (path: string) => `vscode-remote://${new URL(url).host}${path}`;
+    const bridge = join(repository, "test/harness/editor-bridge");
+    const payload = [
+      ["extensionDevelopmentPath", remote(bridge)],
+      ["extensionTestsPath", remote(join(bridge, "run.cjs"))],
+    ];
+    address.searchParams.set("payload", JSON.stringify(payload));
+  }
+  await page.goto(address.href, { waitUntil: "commit", timeout: LOAD_TIMEOUT_MS });
+  await page.locator(".part.statusbar").waitFor({ timeout: LOAD_TIMEOUT_MS });
+  if (isBridged) await eventually(() => existsSync(place.bridge), Boolean, LOAD_TIMEOUT_MS);
+  return page;
+}
+
+interface Running {
+  readonly root: string;
+  readonly place: Place;
+  readonly server: Server;
+  readonly browser: Browser;
+  readonly context: BrowserContext;
+  readonly page: Page;
+}
+
+function editorOf({ root, place, server, browser, context, page }: Running): Editor {
+  const client = () => connect({ home: place.home, start: false, env: {} });
+  return {
+    page,
+    home: place.home,
+    folder: place.folder,
+    call: async (run, arg) =>
+      (await ask(place.bridge, `return (${run})(vscode, arg, require)`, arg)) as never,
+    client,
+    openWindow: () => openPage(context, server.url, place, false),
+    async close() {
+      await browser.close();
+      await stopServer(server.child);
+      await stopService(client);
+      rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+function ask(bridge: string, body: string, arg: unknown): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket(bridge);
+    let text = "";
+    socket.setEncoding("utf8");
+    socket.on("data", (piece) => {
+      text += piece;
+    });
+    socket.on("error", reject);
+    socket.on("end", () => {
+      const answer = JSON.parse(text) as { value: unknown } | { error: string };
+      if ("error" in answer) reject(new Error(answer.error));
+      else resolve(answer.value);
+    });
+    socket.write(`${JSON.stringify({ body, arg })}\n`);
+  });
+}
+
+async function stopServer(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  await ended;
+}
+
+/** The service outlives the window, as it should. */
+async function stopService(client: () => Promise<Client>): Promise<void> {
+  let running: Client;
+  try {
+    running = await client();
+  } catch {
+    return; // This suite never started one, or stopped it itself.
+  }
+  const { pid } = await running.getInfo();
+  await running.shutdown({});
+  running.close();
+  await eventually(() => !isAlive(pid), Boolean, STEP_TIMEOUT_MS);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false; // There is no such process any more.
+  }
+}
+
+/** Opens the container and shows one of its views. */
+export async function openView({ call, page }: Editor, name: string): Promise<void> {
+  await call(async (api, id) => {
+    await api.commands.executeCommand(`signalbox.${id}.focus`);
+  }, name);
+  await page.locator(".part.sidebar").waitFor();
+}
+
+/** The document of a webview: the editor keeps it two frames deep. */
+export function webview(page: Page, nth = 0): FrameLocator {
+  return page.frameLocator("iframe.webview.ready").nth(nth).frameLocator("iframe#active-frame");
+}
