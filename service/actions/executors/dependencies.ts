@@ -78,21 +78,20 @@ async function installPython(from: "requirements.txt" | "pyproject.toml", instal
   const wanted =
     from === "requirements.txt" ? readRequirements(files, from) : pythonProject(files).map(checkRequirement);
   progress("building the Python environment");
-  await run(install, python, [python.path, "-m", "venv", join(home, "venv")], "python3 -m venv");
+  const venv = ["-m", "venv", ...(python.canInstallElsewhere ? ["--without-pip"] : []), join(home, "venv")];
+  await run(install, python, [python.path, ...venv], "python3 -m venv");
   if (wanted.length === 0) return;
   progress(`installing what ${from} names`);
   const wheels = ["wheels", "wheelhouse", "vendor"].find(
     (name) => globSync(`${name}/*.whl`, { cwd: files }).length > 0,
   );
+  const inside = join(venvPrograms(home), "python");
+  const pip = python.canInstallElsewhere
+    ? [python.path, "-m", "pip", "--python", inside]
+    : [inside, "-m", "pip"];
   const words = [
-    ...[
-      join(venvPrograms(home), "python"),
-      "-m",
-      "pip",
-      "install",
-      "--no-input",
-      "--disable-pip-version-check",
-    ],
+    ...pip,
+    ...["install", "--no-input", "--disable-pip-version-check"],
     // A source package would run its own code here, outside of any sandbox.
     ...["--only-binary", ":all:"],
     ...(wheels === undefined ? [] : ["--no-index", "--find-links", join(files, wheels)]),

@@ -48,7 +48,8 @@ const LEFTOVER_MS = 3_600_000;
 interface Making {
   readonly done: Promise<PreparedProgram>;
   readonly controller: AbortController;
-  readonly listeners: Set<(text: string) => void>;
+  /** Everybody who waits for it, each with an entry of their own. */
+  readonly waiting: Set<Waiting>;
 }
 
 export function createProgramCache(dir: string): ProgramCache {
@@ -56,12 +57,12 @@ export function createProgramCache(dir: string): ProgramCache {
 
   function begin(key: string, program: ActionProgram, build: (given: Build) => Promise<void>): Making {
     const controller = new AbortController();
-    const listeners = new Set<(text: string) => void>();
+    const waiting = new Set<Waiting>();
     const progress = (text: string) => {
-      for (const listener of listeners) listener(text);
+      for (const one of waiting) one.progress(text);
     };
     const done = make(dir, key, program, (home) => build({ ...home, signal: controller.signal, progress }));
-    const entry = { done, controller, listeners };
+    const entry = { done, controller, waiting };
     making.set(key, entry);
     const forget = () => {
       if (making.get(key) === entry) making.delete(key);
@@ -75,7 +76,8 @@ export function createProgramCache(dir: string): ProgramCache {
       const key = `${program.digest.slice(0, 32)}-${kind}`;
       if (signal.aborted) throw cancelled();
       const entry = making.get(key) ?? begin(key, program, build);
-      entry.listeners.add(progress);
+      const own = { signal, progress };
+      entry.waiting.add(own);
       const gone = Promise.withResolvers<never>();
       const leave = () => gone.reject(cancelled());
       signal.addEventListener("abort", leave, { once: true });
@@ -83,8 +85,8 @@ export function createProgramCache(dir: string): ProgramCache {
         return await Promise.race([entry.done, gone.promise]);
       } finally {
         signal.removeEventListener("abort", leave);
-        entry.listeners.delete(progress);
-        if (entry.listeners.size === 0) {
+        entry.waiting.delete(own);
+        if (entry.waiting.size === 0) {
           // Nobody can join what is being given up.
           if (making.get(key) === entry) making.delete(key);
           entry.controller.abort();
