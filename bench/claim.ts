@@ -63,20 +63,19 @@ async function storeContests(context: BenchContext, scope: Scope, count: number)
             now_ms,
           });
           left -= claimed.length;
-          await Promise.all(claimed.map(({ event, lease }) => finish(event.id, lease)));
           if (claimed.length === 0) return;
+          await store.settleAll(claimed.map(({ event, lease }) => toFinish(event.id, lease)));
         }
       };
       return rate(count, async () => void (await Promise.all(Array.from({ length: width }, take))));
     };
-  const finish = (event_id: string, lease: string) =>
-    store.settle({
-      event_id,
-      holder: { lease },
-      settlement: { kind: "complete" },
-      now_ms: Date.now(),
-      events: [],
-    });
+  const toFinish = (event_id: string, lease: string) => ({
+    event_id,
+    holder: { lease },
+    settlement: { kind: "complete" } as const,
+    now_ms: Date.now(),
+    events: [],
+  });
   return { store: contest(1, 1), storeTen: contest(1, TEN), storeWorkers: contest(WORKERS, 1) };
 }
 
@@ -147,9 +146,11 @@ async function takeAll(
       const { claimed } = await client.claimEvents({ topic: TOPIC, agent: "@bench", limit });
       left -= claimed.length;
       if (claimed.length === 0) return;
-      await Promise.all(
-        claimed.map(({ event, lease }) => client.completeClaim({ event_id: event.id, lease })),
-      );
+      const items = claimed.map(({ event, lease }) => ({ action: "complete", event_id: event.id, lease }));
+      const [first] = claimed;
+      if (claimed.length === 1 && first)
+        await client.completeClaim({ event_id: first.event.id, lease: first.lease });
+      else await client.settleClaims({ items });
     }
   };
   await Promise.all(Array.from({ length: width }, take));

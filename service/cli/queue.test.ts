@@ -284,6 +284,19 @@ describe("what ends a claim", () => {
   });
 });
 
+describe("settling several claims", () => {
+  it("is one request, says what became of each, and exits with 1 when one was refused", async () => {
+    const error = { code: "lease_lost", message: "evt_02 is now claimed by @b", hint: "" };
+    const { code, calls, stdout, stderr } = await run({ settleClaims: { results: [settled, { error }] } }, [
+      ...["complete", "evt_01", "evt_02", "--agent", "@a"],
+    ]);
+    const items = ["evt_01", "evt_02"].map((event_id) => ({ agent: "@a", action: "complete", event_id }));
+    expect(calls).toEqual([["settleClaims", { items }]]);
+    expect([code, stdout]).toEqual([1, "evt_01 is completed\n"]);
+    expect(stderr).toContain("evt_02: evt_02 is now claimed by @b (lease_lost)");
+  });
+});
+
 describe("finding events", () => {
   const page = { events: [sampleEvent()], next: null };
 

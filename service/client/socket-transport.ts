@@ -71,15 +71,19 @@ function send(endpoint: Endpoint, agent: Agent | undefined, request: WireRequest
   });
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
+function readText(response: IncomingMessage): Promise<string> {
   response.setEncoding("utf8");
-  let text = "";
-  try {
-    for await (const piece of response) text += piece;
-  } catch (error) {
-    throw unreachable("the service", error);
-  }
-  return text;
+  // An async iterator would take longer than the reply itself.
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const broken = (error?: Error) => reject(unreachable("the service", error ?? new Error("it hung up")));
+    response.on("data", (piece: string) => {
+      text += piece;
+    });
+    response.once("error", broken);
+    response.once("close", () => broken());
+    response.once("end", () => resolve(text));
+  });
 }
 
 function plainHeaders(response: IncomingMessage): WireReply["headers"] {

@@ -195,6 +195,13 @@ export const routes = {
     body: topics.releaseClaim,
     reply: topics.settled,
   },
+  settleClaims: {
+    method: "POST",
+    path: "/v1/events/settle",
+    summary: "Complete, fail, release, extend or answer up to 100 claimed events at once.",
+    body: topics.settleBatch,
+    reply: topics.settledBatch,
+  },
   giveReceipt: {
     method: "POST",
     path: "/v1/events/:event_id/receipts",

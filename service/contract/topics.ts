@@ -117,6 +117,28 @@ export const replied = z.object({
   status: z.enum(["completed", "failed"]),
 });
 
+/** One end of a claim among many. */
+export const settleItem = z.discriminatedUnion("action", [
+  completeClaim.extend({ action: z.literal("complete"), event_id: z.string() }),
+  failClaim.extend({ action: z.literal("fail"), event_id: z.string() }),
+  releaseClaim.extend({ action: z.literal("release"), event_id: z.string() }),
+  extendClaim.extend({ action: z.literal("extend"), event_id: z.string() }),
+  reply.extend({ action: z.literal("reply"), event_id: z.string() }),
+]);
+export type SettleItem = z.infer<typeof settleItem>;
+/** As many as one claim gives out. Each is a `settleItem`; a wrong one is refused by itself. */
+export const settleBatch = z.strictObject({ items: z.array(json).min(1).max(100) });
+/** One entry an item, in order. */
+export const settledBatch = z.object({
+  results: z.array(
+    z.union([
+      settled,
+      replied,
+      z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) }),
+    ]),
+  ),
+});
+
 export const purge = z.strictObject({
   status: z.enum(["pending", "completed", "failed", "dead", "all"]).default("pending"),
 });

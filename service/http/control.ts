@@ -83,18 +83,19 @@ function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance
   app.addContentTypeParser("*", (_request, _payload, done) =>
     done(new SignalboxError("invalid_request", "send JSON with content-type application/json")),
   );
-  app.addHook("onRequest", async (request) => {
-    guard(request, token);
-    if (open.ended) throw new SignalboxError("unavailable", "the service is stopping", { retryAfterS: 1 });
+  // Hooks that call back: a promise for each of them would be a part of what a short request costs.
+  app.addHook("onRequest", (request, _reply, done) => {
+    done(refusal(request, token, open) ?? undefined);
   });
   limitBodies(app, BODY_BYTES, {
     tooLarge,
     busy: "too many large requests at once",
   });
-  app.addHook("onSend", async (_request, reply) => {
+  app.addHook("onSend", (_request, reply, _payload, done) => {
     reply.header("signalbox-protocol", String(PROTOCOL));
     // Kept open for a next request, it would hold the stop up.
     if (open.ended) reply.header("connection", "close");
+    done();
   });
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, log));
   app.setNotFoundHandler((request, reply) => sendError(unknownPath(request, aliases), request, reply, log));
@@ -142,20 +143,25 @@ function pathOf(request: FastifyRequest): string {
   return request.url.split("?", 1)[0] ?? "";
 }
 
+function refusal(request: FastifyRequest, token: Secret, open: OpenRequests): SignalboxError | null {
+  const refused = guard(request, token);
+  if (refused !== null || !open.ended) return refused;
+  return new SignalboxError("unavailable", "the service is stopping", { retryAfterS: 1 });
+}
+
 /** The token, and no web page: a browser names its page in Origin, and no page has business here. */
-function guard(request: FastifyRequest, token: Secret): void {
+function guard(request: FastifyRequest, token: Secret): SignalboxError | null {
   if (request.headers.origin !== undefined || request.headers["sec-fetch-site"] !== undefined) {
-    throw new SignalboxError("forbidden", "requests of web pages are refused");
+    return new SignalboxError("forbidden", "requests of web pages are refused");
   }
-  const path = pathOf(request);
-  if (openPaths.has(path)) return;
+  if (openPaths.has(pathOf(request))) return null;
   const [scheme, given] = (request.headers.authorization ?? "").split(" ", 2);
   if (scheme?.toLowerCase() !== "bearer" || given === undefined)
-    throw new SignalboxError("unauthorized", "the token is missing");
-  if (!token.equals(given))
-    throw new SignalboxError("unauthorized", "the token is not this service's", {
-      hint: "It changes with every start: read it again from the file beside the socket.",
-    });
+    return new SignalboxError("unauthorized", "the token is missing");
+  if (token.equals(given)) return null;
+  return new SignalboxError("unauthorized", "the token is not this service's", {
+    hint: "It changes with every start: read it again from the file beside the socket.",
+  });
 }
 
 function registerAliases(

@@ -36,7 +36,10 @@ interface RegisterOptions {
   onBroken(error: unknown, request: FastifyRequest): void;
 }
 
-/** Requests under way, so that a stop can tell the waiting ones to end. */
+/** Why a signal aborts. Made once: the one that Node makes by itself, with its stack, costs as much as an event. */
+const GONE = new SignalboxError("unavailable", "the caller has gone, or the service is stopping");
+
+/** Requests under way that may wait, so that a stop can tell them to end. */
 export class OpenRequests {
   readonly #open = new Set<AbortController>();
   #ended = false;
@@ -44,11 +47,11 @@ export class OpenRequests {
   /** A signal that aborts when the caller has gone or the service stops. */
   track(reply: FastifyReply): AbortSignal {
     const controller = new AbortController();
-    if (this.#ended) controller.abort();
+    if (this.#ended || reply.raw.destroyed || reply.raw.socket?.destroyed) controller.abort(GONE);
     this.#open.add(controller);
     reply.raw.once("close", () => {
       this.#open.delete(controller);
-      controller.abort();
+      controller.abort(GONE);
     });
     return controller.signal;
   }
@@ -59,7 +62,7 @@ export class OpenRequests {
 
   endAll(): void {
     this.#ended = true;
-    for (const controller of this.#open) controller.abort();
+    for (const controller of this.#open) controller.abort(GONE);
   }
 }
 
@@ -83,7 +86,7 @@ export async function answer(
   sent: Sent = request as Sent,
 ): Promise<unknown> {
   const input = readInput(name, route, options, sent);
-  const context = contextOf(request, options.open.track(reply));
+  const context = contextOf(request, reply, options.open);
   // The mapped type above holds each function to its own route; here any of them may stand.
   const handler = options.handlers[name] as (...given: unknown[]) => unknown;
   if (route.stream === "sse") {
@@ -140,9 +143,18 @@ export function invalid(issues: readonly z.core.$ZodIssue[], where: string): Sig
   });
 }
 
-function contextOf(request: FastifyRequest, signal: AbortSignal): RequestContext {
+function contextOf(request: FastifyRequest, reply: FastifyReply, open: OpenRequests): RequestContext {
   const last = request.headers["last-event-id"];
-  return { id: request.id, signal, lastEventId: typeof last === "string" ? last : undefined };
+  let signal: AbortSignal | undefined;
+  return {
+    id: request.id,
+    // Most routes answer at once and never look at it.
+    get signal() {
+      signal ??= open.track(reply);
+      return signal;
+    },
+    lastEventId: typeof last === "string" ? last : undefined,
+  };
 }
 
 /** One JSON document a line. What fails after the first line ends it with a line `{"error":…}`. */

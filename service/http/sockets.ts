@@ -25,18 +25,26 @@ export function limitBodies(
   refusals: { tooLarge(): SignalboxError; busy: string },
 ): void {
   let reserved = 0;
-  app.addHook("onRequest", async (request, reply) => {
-    if (request.method !== "POST" && request.method !== "PATCH") return;
+  app.addHook("onRequest", (request, reply, done) => {
+    if (request.method !== "POST" && request.method !== "PATCH") {
+      done();
+      return;
+    }
     const limit = request.routeOptions.bodyLimit;
     const isUnmeasured = request.headers["transfer-encoding"] !== undefined;
     const bytes = isUnmeasured ? limit : Number(request.headers["content-length"] ?? 0);
-    if (bytes > limit) throw refusals.tooLarge();
+    if (bytes > limit) {
+      done(refusals.tooLarge());
+      return;
+    }
     if (reserved + bytes > maxBytes) {
-      throw new SignalboxError("busy", refusals.busy, { retryAfterS: 1 });
+      done(new SignalboxError("busy", refusals.busy, { retryAfterS: 1 }));
+      return;
     }
     reserved += bytes;
     reply.raw.once("close", () => {
       reserved -= bytes;
     });
+    done();
   });
 }

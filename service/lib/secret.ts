@@ -6,6 +6,8 @@ const MASK = "[secret]";
 /** A value that prints as `[secret]` in logs, JSON, templates and the debugger. Only `reveal()` gives it away. */
 export class Secret {
   readonly #value: string;
+  /** Made when it is first compared. */
+  #digest: Buffer | undefined;
 
   constructor(value: string) {
     this.#value = value;
@@ -18,8 +20,8 @@ export class Secret {
   /** Compares in constant time, whatever the lengths. A blank secret equals nothing, so it can't fail open. */
   equals(candidate: string): boolean {
     if (this.#value === "") return false;
-    const digest = (text: string) => createHash("sha256").update(text).digest();
-    return timingSafeEqual(digest(this.#value), digest(candidate));
+    this.#digest ??= digest(this.#value);
+    return timingSafeEqual(this.#digest, digest(candidate));
   }
 
   get isBlank(): boolean {
@@ -37,4 +39,8 @@ export class Secret {
   [inspect.custom](): string {
     return MASK;
   }
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
 }

@@ -2,6 +2,7 @@ import type { Agent, CommandSpec } from "../contract/agents.ts";
 import type { AuditEntry, AuditQuery } from "../contract/audit.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import type { Effect, EffectQuery, EffectState } from "../contract/effects.ts";
+import type { SignalboxError } from "../contract/errors.ts";
 import type { Delivery, Event, EventQuery, ListedEvent, SearchQuery } from "../contract/events.ts";
 import type { Receipt } from "../contract/receipts.ts";
 import type { Firing, FiringOutcome, Schedule } from "../contract/schedules.ts";
@@ -105,6 +106,12 @@ export interface SettleRequest {
 }
 
 export type ReceiptDraft = Pick<Receipt, "kind" | "session" | "detail">;
+
+export interface Settled {
+  /** As it is then; null for an event that is in no topic. */
+  delivery: Delivery | null;
+  appended: Appended[];
+}
 
 export interface AgentRow extends Omit<Agent, "status" | "connections" | "open_commands"> {
   online: boolean;
@@ -359,7 +366,9 @@ export interface Store extends Closeable {
   claim(request: ClaimRequest): Promise<ClaimedEvent[]>;
   peek(topic: string, limit: number, now_ms: number): Promise<Event[]>;
   /** @throws `not_found`, `lease_lost`, `conflict` (it is finished, or nobody claimed it) */
-  settle(request: SettleRequest): Promise<{ delivery: Delivery | null; event: Event; appended: Appended[] }>;
+  settle(request: SettleRequest): Promise<Settled>;
+  /** The same for many, which share a transaction: each stands by itself and is answered by itself, in order. */
+  settleAll(requests: SettleRequest[]): Promise<(Settled | SignalboxError)[]>;
   purge(topic: string, status: "pending" | "completed" | "failed" | "dead" | "all"): Promise<number>;
   redrive(topic: string, event_ids: string[] | undefined, include_failed: boolean): Promise<number>;
   /** Makes delayed deliveries claimable, gives back expired leases, and buries what has no attempts left. */

@@ -6,20 +6,44 @@ import type { EventLog } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Closeable } from "../lib/scope.ts";
 import { Wakeups } from "../lib/wakeups.ts";
-import type { EventDraft, Holder, ReceiptDraft, Settlement, Store } from "../store/store.ts";
+import type {
+  EventDraft,
+  Holder,
+  ReceiptDraft,
+  Settled,
+  Settlement,
+  SettleRequest,
+  Store,
+} from "../store/store.ts";
 
 export interface TopicQueue extends Closeable {
   /** Takes the oldest waiting events, or waits up to `wait_ms` for one. Creates the topic on first use. */
   claim(topic: string, request: Claim, signal: AbortSignal): Promise<Claimed[]>;
   settle(event_id: string, holder: Holder, settlement: Settlement): Promise<Delivery>;
+  /** Settles and answers many, which share a transaction. Each has its own end, in order. */
+  settleAll(items: (QueueItem | SignalboxError)[]): Promise<(SettledItem | Answered | SignalboxError)[]>;
   /** Keeps a receipt of a claim, and tells it by an event. A second one of its kind changes nothing. */
   receive(event_id: string, given: GivenReceipt): Promise<Delivery>;
   /** Records the answer and finishes the event in one transaction (M8). */
-  reply(
-    event_id: string,
-    reply: Reply,
-  ): Promise<{ event: Event; answer: Event; status: "completed" | "failed" }>;
+  reply(event_id: string, reply: Reply): Promise<Answered>;
   update(topic: string, patch: UpdateTopic): Promise<Topic>;
+}
+
+export interface Answered {
+  event: Event;
+  answer: Event;
+  status: "completed" | "failed";
+}
+
+/** One of many: how a claim ends, or its answer. */
+export type QueueItem = { event_id: string } & (
+  | { holder: Holder; settlement: Settlement }
+  | { reply: Reply }
+);
+
+export interface SettledItem {
+  event_id: string;
+  delivery: Delivery;
 }
 
 export interface GivenReceipt {
@@ -86,16 +110,11 @@ export function createTopicQueue({ store, clock, events }: QueueOptions): TopicQ
   return {
     claim,
     async settle(event_id, holder, settlement) {
-      const { delivery } = await store.settle({
-        event_id,
-        holder,
-        settlement,
-        now_ms: clock.nowMs(),
-        events: [],
-      });
-      if (!delivery) throw new SignalboxError("conflict", `${event_id} is in no topic`);
-      return delivery;
+      const now_ms = clock.nowMs();
+      const settled = await store.settle({ event_id, holder, settlement, now_ms, events: [] });
+      return deliveryOf(event_id, settled);
     },
+    settleAll: (items) => settleAll({ store, clock, events }, items),
     receive: (event_id, given) => receive({ store, clock, events }, event_id, given),
     reply: (event_id, reply) => answer({ store, clock, events }, event_id, reply),
     update: (topic, patch) => {
@@ -157,9 +176,16 @@ async function requireEvent(store: Store, event_id: string): Promise<Event> {
   return event;
 }
 
-async function answer({ store, clock, events }: QueueOptions, event_id: string, reply: Reply) {
-  const event = await requireEvent(store, event_id);
-  const status = reply.status === "failed" || reply.status === "failure" ? "failed" : "completed";
+async function answer(options: QueueOptions, event_id: string, reply: Reply): Promise<Answered> {
+  const event = await requireEvent(options.store, event_id);
+  const request = answerTo(options, event, reply);
+  return answered(event, request, await options.store.settle(request));
+}
+
+/** What records the answer to an event and finishes it. */
+function answerTo({ clock, events }: QueueOptions, event: Event, reply: Reply) {
+  const status: Answered["status"] =
+    reply.status === "failed" || reply.status === "failure" ? "failed" : "completed";
   const draft = events.draft(
     {
       type: "message.replied",
@@ -177,16 +203,64 @@ async function answer({ store, clock, events }: QueueOptions, event_id: string, 
     },
     event,
   );
-  const holder: Holder = { lease: reply.lease, agent: reply.agent };
-  const settled = await store.settle({
-    event_id,
-    holder,
+  return {
+    event_id: event.id,
+    holder: { lease: reply.lease, agent: reply.agent },
     settlement: { kind: "answer", status },
     now_ms: clock.nowMs(),
     events: [draft],
     receipt: { kind: "acted", session: reply.session ?? null, detail: "reply" },
-  });
+  } as const satisfies SettleRequest;
+}
+
+function answered(event: Event, request: ReturnType<typeof answerTo>, settled: Settled): Answered {
   const [appended] = settled.appended;
   if (!appended) throw new Error("an answer was recorded without its event");
-  return { event: settled.event, answer: appended.event, status } as const;
+  return { event, answer: appended.event, status: request.settlement.status };
+}
+
+function deliveryOf(event_id: string, { delivery }: Settled): Delivery {
+  if (!delivery) throw new SignalboxError("conflict", `${event_id} is in no topic`);
+  return delivery;
+}
+
+/** One item of many: what is asked of the store, and what its answer means. */
+interface Prepared {
+  request: SettleRequest;
+  read(settled: Settled): SettledItem | Answered;
+}
+
+async function settleAll(
+  options: QueueOptions,
+  items: (QueueItem | SignalboxError)[],
+): Promise<(SettledItem | Answered | SignalboxError)[]> {
+  const prepared = await Promise.all(
+    items.map((item) => (SignalboxError.is(item) ? item : prepare(options, item).catch(asRefusal))),
+  );
+  const good = prepared.filter((one): one is Prepared => !SignalboxError.is(one));
+  const ends = await options.store.settleAll(good.map(({ request }) => request));
+  let next = 0;
+  return prepared.map((one) => {
+    if (SignalboxError.is(one)) return one;
+    const end = ends[next++];
+    if (end === undefined) throw new Error("an item was settled without an answer");
+    return SignalboxError.is(end) ? end : one.read(end);
+  });
+}
+
+async function prepare(options: QueueOptions, item: QueueItem): Promise<Prepared> {
+  const { event_id } = item;
+  if ("reply" in item) {
+    const event = await requireEvent(options.store, event_id);
+    const request = answerTo(options, event, item.reply);
+    return { request, read: (settled) => answered(event, request, settled) };
+  }
+  const { holder, settlement } = item;
+  const request = { event_id, holder, settlement, now_ms: options.clock.nowMs(), events: [] };
+  return { request, read: (settled) => ({ event_id, delivery: deliveryOf(event_id, settled) }) };
+}
+
+function asRefusal(error: unknown): SignalboxError {
+  if (SignalboxError.is(error)) return error;
+  throw error;
 }

@@ -55,6 +55,42 @@ export function queueConformance(current: () => OpenedStore): void {
     await expect(claim("unknown")).rejects.toMatchObject({ code: "not_found" });
   });
 
+  it("M10 many settled at once stand each by itself, in order, in one transaction", async () => {
+    const { store, events } = current();
+    const pushed = [await push("t"), await push("t"), await push("t"), await push("t")];
+    const claimed = await claim("t", "@a", 3);
+    const item = (index: number, settlement: Settlement) => ({
+      event_id: pushed[index]?.id ?? "evt_unknown",
+      holder: { lease: claimed[index]?.lease },
+      settlement,
+      now_ms: now(),
+      events: [],
+    });
+    const commits: number[] = [];
+    const stop = store.onCommitted((committed) => void commits.push(committed.events.length));
+    const answer = events.draft({ body: "done" }, pushed[2] ?? null);
+    const ends = await store.settleAll([
+      item(0, { kind: "complete" }),
+      item(3, { kind: "complete" }),
+      item(1, { kind: "retry", error: "no", retry_in_ms: 5 }),
+      item(0, { kind: "complete" }),
+      item(4, { kind: "complete" }),
+      { ...item(2, { kind: "answer", status: "completed" }), events: [answer] },
+    ]);
+    stop();
+    expect(ends).toMatchObject([
+      { delivery: { status: "completed", claimed_by: "@a" }, appended: [] },
+      { code: "conflict" },
+      { delivery: { status: "pending", not_before_ms: now() + 5, last_error: "no" } },
+      { code: "conflict", message: expect.stringContaining("already completed") },
+      { code: "not_found" },
+      { delivery: { status: "completed" }, appended: [{ event: { body: "done" } }] },
+    ]);
+    expect(commits).toEqual([1]);
+    expect(await counts("t")).toMatchObject({ pending: 2, delayed: 1, processing: 0, completed: 2 });
+    expect(await store.settleAll([])).toEqual([]);
+  });
+
   it("a peek takes nothing", async () => {
     const event = await push("t");
     expect(await current().store.peek("t", 5, now())).toEqual([event]);

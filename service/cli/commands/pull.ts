@@ -17,6 +17,8 @@ const LONGEST_WAIT_MS = 600_000;
 /** Pauses between attempts to reach a service that went away. */
 const RETRY_BASE_MS = 100;
 const RETRY_MAX_MS = 5_000;
+/** Claims that one request may settle. */
+const SETTLED_AT_ONCE = 100;
 
 interface PullOptions {
   claim?: boolean;
@@ -152,47 +154,39 @@ interface SettleOptions {
 
 /** What ends or prolongs a claim. */
 function settling(program: Command, context: Context): void {
-  const settle = (name: string, description: string) =>
+  const settle = (name: string, description: string, argument = "<ids...>") =>
     program
       .command(name)
       .description(description)
-      .argument("<id>", "event")
+      .argument(argument, argument === "<id>" ? "event" : "events")
       .option("-a, --agent <name>", "who holds it; default SIGNALBOX_AGENT or OC_AGENT_ID")
       .option("--claim-token <lease>", "the lease that claiming it gave, as proof");
   const holder = (options: SettleOptions) =>
     given({ agent: context.agent(options.agent), lease: options.claimToken });
 
-  settle("extend", "keep a claimed event for longer")
+  settle("extend", "keep claimed events for longer")
     .option("--lease <time>", "from now on; default as the topic says", duration)
-    .action(async (id: string, options: SettleOptions) => {
-      const client = await context.client();
-      const input = { event_id: id, ...holder(options), ...given({ lease_ms: options.lease }) };
-      printSettled(context, await client.extendClaim(input));
-    });
-  settle("complete", "finish a claimed event without an answer")
+    .action((ids: string[], options: SettleOptions) =>
+      settleEach(context, ids, "extend", { ...holder(options), ...given({ lease_ms: options.lease }) }),
+    );
+  settle("complete", "finish claimed events without an answer")
     .option("--result <json>", "what came of it", json)
-    .action(async (id: string, options: SettleOptions) => {
-      const client = await context.client();
-      const input = { event_id: id, ...holder(options), ...given({ result: options.result }) };
-      printSettled(context, await client.completeClaim(input));
-    });
-  settle("fail", "say that a claimed event failed; it comes again unless its attempts are used up")
+    .action((ids: string[], options: SettleOptions) =>
+      settleEach(context, ids, "complete", { ...holder(options), ...given({ result: options.result }) }),
+    );
+  settle("fail", "say that claimed events failed; they come again unless their attempts are used up")
     .option("-e, --error <text>", "what went wrong")
     .option("--retry-in <time>", "come again after this time", duration)
     .option("--no-retry", "do not come again")
-    .action(async (id: string, options: SettleOptions) => {
-      const client = await context.client();
+    .action((ids: string[], options: SettleOptions) => {
       const { error, retryIn, retry } = options;
-      const input = { event_id: id, ...holder(options), ...given({ error, retry_in_ms: retryIn, retry }) };
-      printSettled(context, await client.failClaim(input));
+      const more = given({ error, retry_in_ms: retryIn, retry });
+      return settleEach(context, ids, "fail", { ...holder(options), ...more });
     });
-  settle("release", "give a claimed event back unharmed").action(
-    async (id: string, options: SettleOptions) => {
-      const client = await context.client();
-      printSettled(context, await client.releaseClaim({ event_id: id, ...holder(options) }));
-    },
+  settle("release", "give claimed events back unharmed").action((ids: string[], options: SettleOptions) =>
+    settleEach(context, ids, "release", holder(options)),
   );
-  replying(settle("reply", "answer an event and finish it"), context, holder);
+  replying(settle("reply", "answer an event and finish it", "<id>"), context, holder);
 }
 
 interface ReplyOptions extends SettleOptions {
@@ -231,11 +225,34 @@ function replying(command: Command, context: Context, holder: (options: SettleOp
     });
 }
 
-function printSettled({ out }: Context, settled: Reply<"extendClaim">): void {
-  const { delivery } = settled;
-  out.result(settled, () => {
-    out.line(settled.event_id, " is ", statusPart(delivery.status), whenNext(delivery));
+type Action = "extend" | "complete" | "fail" | "release";
+
+/** One event by its own route; several share a transaction, and those that are refused keep none back. */
+async function settleEach(context: Context, ids: string[], action: Action, how: object): Promise<void> {
+  const { out } = context;
+  const client = await context.client();
+  const [event_id = ""] = ids;
+  if (ids.length === 1) {
+    const settled = await client[`${action}Claim`]({ event_id, ...how });
+    out.result(settled, () => printSettled(context, settled));
+    return;
+  }
+  const results: Reply<"settleClaims">["results"] = [];
+  for (let at = 0; at < ids.length; at += SETTLED_AT_ONCE) {
+    const items = ids.slice(at, at + SETTLED_AT_ONCE).map((id) => ({ ...how, action, event_id: id }));
+    results.push(...(await client.settleClaims({ items })).results);
+  }
+  out.result({ results }, () => {
+    results.forEach((result, index) => {
+      if ("delivery" in result) printSettled(context, result);
+      else if ("error" in result) out.remark(`${ids[index]}: ${result.error.message} (${result.error.code})`);
+    });
   });
+  if (results.some((result) => "error" in result)) context.exit(1);
+}
+
+function printSettled({ out }: Context, { event_id, delivery }: Reply<"extendClaim">): void {
+  out.line(event_id, " is ", statusPart(delivery.status), whenNext(delivery));
 }
 
 function whenNext({ status, lease_until_ms, not_before_ms }: Reply<"extendClaim">["delivery"]): string {

@@ -1,6 +1,9 @@
 import { SignalboxError } from "../../contract/errors.ts";
+import { type SettleItem, settleItem } from "../../contract/topics.ts";
 import { nearest } from "../../lib/nearest.ts";
-import type { Handlers } from "../register.ts";
+import type { Settlement } from "../../store/store.ts";
+import type { Answered, QueueItem } from "../../topics/queue.ts";
+import { type Handlers, invalid } from "../register.ts";
 import type { Parts } from "./parts.ts";
 
 type TopicRoutes =
@@ -79,45 +82,80 @@ export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, T
   };
 }
 
-type ClaimRoutes = "extendClaim" | "completeClaim" | "failClaim" | "releaseClaim" | "giveReceipt" | "reply";
+type ClaimRoutes =
+  | "extendClaim"
+  | "completeClaim"
+  | "failClaim"
+  | "releaseClaim"
+  | "settleClaims"
+  | "giveReceipt"
+  | "reply";
 
 /** What whoever holds a claim says of it. */
 function claimHandlers(topics: Parts["topics"]): Pick<Handlers, ClaimRoutes> {
+  const settle = async (item: Parameters<typeof toSettle>[0]) => {
+    const { event_id, holder, settlement } = toSettle(item);
+    return { event_id, delivery: await topics.settle(event_id, holder, settlement) };
+  };
   return {
-    extendClaim: async ({ event_id, lease, agent, lease_ms }) => ({
-      event_id,
-      delivery: await topics.settle(event_id, { lease, agent }, { kind: "extend", lease_ms }),
-    }),
-    completeClaim: async ({ event_id, lease, agent }) => ({
-      event_id,
-      delivery: await topics.settle(event_id, { lease, agent }, { kind: "complete" }),
-    }),
-    failClaim: async ({ event_id, lease, agent, error, retry, retry_in_ms }) => ({
-      event_id,
-      delivery: await topics.settle(
-        event_id,
-        { lease, agent },
-        retry ? { kind: "retry", error, retry_in_ms } : { kind: "reject", error },
-      ),
-    }),
-    releaseClaim: async ({ event_id, lease, agent, delay_ms }) => ({
-      event_id,
-      delivery: await topics.settle(event_id, { lease, agent }, { kind: "release", delay_ms }),
-    }),
+    extendClaim: (input) => settle({ ...input, action: "extend" }),
+    completeClaim: (input) => settle({ ...input, action: "complete" }),
+    failClaim: (input) => settle({ ...input, action: "fail" }),
+    releaseClaim: (input) => settle({ ...input, action: "release" }),
+    async settleClaims({ items }) {
+      const checked = items.map((item) => {
+        const result = settleItem.safeParse(item);
+        return result.success ? toItem(result.data) : invalid(result.error.issues, "item");
+      });
+      const ends = await topics.settleAll(checked);
+      return {
+        results: ends.map((end) => {
+          if (!SignalboxError.is(end)) return "answer" in end ? toReplied(end) : end;
+          return { error: { code: end.code, message: end.message, hint: end.hint } };
+        }),
+      };
+    },
     giveReceipt: async ({ event_id, ...given }) => ({
       event_id,
       delivery: await topics.receive(event_id, given),
     }),
-    async reply({ event_id, ...given }) {
-      const { event, answer, status } = await topics.reply(event_id, given);
-      return {
-        event_id: event.id,
-        reply_id: answer.id,
-        seq: answer.seq,
-        correlation_id: answer.correlation_id ?? event.id,
-        status,
-      };
-    },
+    reply: async ({ event_id, ...given }) => toReplied(await topics.reply(event_id, given)),
+  };
+}
+
+function toSettle(item: Exclude<SettleItem, { action: "reply" }>) {
+  const { event_id, lease, agent } = item;
+  return { event_id, holder: { lease, agent }, settlement: settlementOf(item) };
+}
+
+function settlementOf(item: Exclude<SettleItem, { action: "reply" }>): Settlement {
+  switch (item.action) {
+    case "complete":
+      return { kind: "complete" };
+    case "extend":
+      return { kind: "extend", lease_ms: item.lease_ms };
+    case "release":
+      return { kind: "release", delay_ms: item.delay_ms };
+    case "fail": {
+      const { error, retry_in_ms } = item;
+      return item.retry ? { kind: "retry", error, retry_in_ms } : { kind: "reject", error };
+    }
+  }
+}
+
+function toItem(item: SettleItem): QueueItem {
+  if (item.action !== "reply") return toSettle(item);
+  const { event_id, action: _, ...reply } = item;
+  return { event_id, reply };
+}
+
+function toReplied({ event, answer, status }: Answered) {
+  return {
+    event_id: event.id,
+    reply_id: answer.id,
+    seq: answer.seq,
+    correlation_id: answer.correlation_id ?? event.id,
+    status,
   };
 }
 

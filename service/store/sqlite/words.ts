@@ -27,9 +27,20 @@ const letters = {
 } as const;
 export type Key = keyof typeof letters;
 
+/** Values whose keys are remembered: most events have topics, types and sources of events before. */
+const REMEMBERED = 10_000;
+const tokens = new Map<string, string>();
+
 /** Different values may share a key, so what is found by it is compared again. */
 function tokenOf(key: Key, value: string): string {
-  return `${MARK}${letters[key]}${crc32(value).toString(36)}`;
+  const named = letters[key] + value;
+  let token = tokens.get(named);
+  if (token === undefined) {
+    if (tokens.size >= REMEMBERED) tokens.clear();
+    token = `${MARK}${letters[key]}${crc32(value).toString(36)}`;
+    tokens.set(named, token);
+  }
+  return token;
 }
 
 const columns = [
@@ -65,8 +76,8 @@ export function plainWords(words: string): string {
 
 /** Events with this value; with one of these, where there are several. */
 export function keyExpression(key: Key, ...values: string[]): string {
-  const tokens = [...new Set(values.map((value) => `"${tokenOf(key, value)}"`))];
-  return tokens.length === 1 ? (tokens[0] ?? "") : `(${tokens.join(" OR ")})`;
+  const quoted = [...new Set(values.map((value) => `"${tokenOf(key, value)}"`))];
+  return quoted.length === 1 ? (quoted[0] ?? "") : `(${quoted.join(" OR ")})`;
 }
 
 /** The tables of the index. */
