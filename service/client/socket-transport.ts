@@ -62,10 +62,19 @@ function send(endpoint: Endpoint, agent: Agent | undefined, request: WireRequest
     agent: agent ?? false,
     ...(request.signal ? { signal: request.signal } : {}),
   };
+  const { signal } = request;
   return new Promise((resolve, reject) => {
-    const outgoing = httpRequest(options, resolve);
+    // Bun, which runs the plugin for OpenCode, closes an aborted connection without a word.
+    const onAbort = () => reject(signal?.reason);
+    if (signal?.aborted) return onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const outgoing = httpRequest(options, (response) => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve(response);
+    });
     outgoing.on("error", (error) => {
-      reject(request.signal?.aborted ? request.signal.reason : unreachable(endpoint.socket, error));
+      signal?.removeEventListener("abort", onAbort);
+      reject(signal?.aborted ? signal.reason : unreachable(endpoint.socket, error));
     });
     outgoing.end(request.body);
   });
