@@ -44,6 +44,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "signalbox opencode install --topic inbox",
     "signalbox opencode install --global --dry-run",
   ],
+  "skill install": ["signalbox skill install --for claude", "signalbox skill install --for codex --project"],
   "opencode uninstall": ["signalbox opencode uninstall"],
   up: ["signalbox up --log-level debug --set ingress.enabled=true", "signalbox up --background"],
   config: ["signalbox config --changed"],

@@ -45,8 +45,8 @@ describe("a command that there is none of", () => {
     ["psuh --help", "There is no command signalbox psuh.\nDid you mean signalbox push?"],
     ["workflow lst", "There is no command signalbox workflow lst.\nDid you mean signalbox workflow list?"],
     [
-      "topics delete t",
-      "There is no command signalbox topics delete.\nsignalbox topics --help lists the commands.\n",
+      "topics vanish t",
+      "There is no command signalbox topics vanish.\nsignalbox topics --help lists the commands.\n",
     ],
   ])("is named, with what was probably meant (%s)", async (line, expected) => {
     const { code, stdout, stderr } = await run({}, line.split(" "));

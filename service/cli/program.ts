@@ -43,6 +43,7 @@ const modules: readonly { group: string; names: readonly string[]; load: () => P
   },
   { group: "Agents and editors:", names: ["mcp"], load: () => import("./commands/mcp.ts") },
   { group: "Agents and editors:", names: ["opencode"], load: () => import("./commands/opencode.ts") },
+  { group: "Agents and editors:", names: ["skill"], load: () => import("./commands/skill.ts") },
   {
     group: "The service:",
     names: ["up", "down", "status", "doctor", "config", "backup", "cleanup"],

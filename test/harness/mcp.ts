@@ -22,7 +22,7 @@ export function install(): Installed {
   const bundles = ["cli", "service", "lua-worker", "mcp"];
   const args = ["scripts/build.ts", "--quiet", "--out", join(folder, "dist"), ...bundles];
   execFileSync(process.execPath, args, { cwd: root });
-  for (const part of ["bin", "package.json"])
+  for (const part of ["bin", "package.json", "skills"])
     cpSync(join(root, part), join(folder, part), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   return {

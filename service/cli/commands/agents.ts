@@ -36,19 +36,22 @@ export function register(program: Command, context: Context): void {
     .option("-p, --payload <json>", "a JSON object", jsonObject)
     .option("--key <key>", "idempotency key: sending it again gives back the first effect")
     .option("--expires-in <time>", "how long it waits for the agent", duration)
+    .option("-a, --agent <name>", "who sends it, if not you; default SIGNALBOX_AGENT or OC_AGENT_ID")
     .action(
       async (
         name: string,
         command: string,
-        options: { payload?: JsonObject; key?: string; expiresIn?: number },
+        options: { payload?: JsonObject; key?: string; expiresIn?: number; agent?: string },
       ) => {
         const { payload, key, expiresIn } = options;
         const client = await context.client();
+        // An agent's word is no permission: its command is judged as an agent's, not as yours.
+        const source = context.agent(options.agent) ?? "cli";
         const fields = given({ payload, idempotency_key: key, expires_in_ms: expiresIn });
         const doubt = context.out.isJson()
           ? null
           : doubtOf((await client.listAgents()).agents, name, command);
-        const effect = await client.sendCommand({ agent: name, command, source: "cli", ...fields });
+        const effect = await client.sendCommand({ agent: name, command, source, ...fields });
         context.out.result(effect, () => {
           context.out.line(effect.id, "  ", statusPart(effect.state), `  ${effect.summary}`);
           if (doubt !== null) context.out.remark(styled("yellow", doubt));
