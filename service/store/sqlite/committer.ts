@@ -98,9 +98,11 @@ export class Committer {
 
   #enqueue<T>(run: (changes: Changes) => T, alone: boolean, derived: boolean): Promise<T> {
     if (this.#closing) return Promise.reject(new SignalboxError("unavailable", "the database is closed"));
-    if (this.#queue.length >= this.#options.maxPending) {
-      const waiting = `${this.#queue.length} writes are waiting`;
-      return Promise.reject(new SignalboxError("busy", waiting, { retryAfterS: 1 }));
+    if (!derived && this.#queue.length >= this.#options.maxPending) {
+      // A derived one was not asked for by anybody and takes nobody's place.
+      const asked = this.#queue.filter((write) => !write.derived).length;
+      if (asked >= this.#options.maxPending)
+        return Promise.reject(new SignalboxError("busy", `${asked} writes are waiting`, { retryAfterS: 1 }));
     }
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject, alone, derived });
