@@ -58,8 +58,11 @@ interface Given {
 /** Variables that are no settings. */
 const otherVariables = new Set(["SIGNALBOX_HOME", "SIGNALBOX_AGENT", "SIGNALBOX_NO_AUTOSTART"]);
 
+/** What decides about acts outside: a folder that was fetched from somewhere must not widen it. */
+const OWN_ONLY = /^(approvals|effects|mail|shell)\./;
+
 /** Settings that are paths: `~/` and relative ones become absolute. */
-const pathKeys = new Set(["service.socket", "log.file", "store.file", "workflows.dir"]);
+const pathKeys = new Set(["service.socket", "log.file", "store.file", "workflows.dir", "shell.dir"]);
 
 /**
  * Reads all settings. The user's file counts least, then the workspace's, then the environment, then flags.
@@ -109,7 +112,10 @@ class Loading {
     for (const [name, value] of Object.entries(table)) {
       const here = [...path, name];
       const key = here.join(".");
-      if (settingByKey.has(key)) {
+      if (source.file === this.#paths.workspaceConfigFile && OWN_ONLY.test(key)) {
+        const own = this.#paths.configFile;
+        this.#warnings.push(`${source.file}:${source.lineOf(here)}: ${key} counts in ${own} only.`);
+      } else if (settingByKey.has(key)) {
         const origin = `${source.file}:${source.lineOf(here)}`;
         this.#given.set(key, { value, origin, folder: dirname(source.file), source });
       } else if (namesAt(here) === null) this.#unknownKey(key, source, here);

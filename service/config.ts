@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type ConnectorId, type connectorById, connectors } from "./connectors/registry.ts";
+import { effectsConfig, mailConfig, shellConfig } from "./effects/kinds/settings.ts";
 
 /** Each connector brings the schema of its own section. */
 const connectorConfigs = Object.fromEntries(
@@ -93,6 +94,9 @@ export const configSchema = z.strictObject({
         .describe("How long a person has to decide about an effect; no decision is a no."),
     })
     .prefault({}),
+  effects: effectsConfig,
+  mail: mailConfig,
+  shell: shellConfig,
   workflows: z
     .strictObject({
       dir: z

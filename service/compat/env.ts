@@ -16,6 +16,15 @@ export interface OldEnvironment {
   readonly unused: string[];
 }
 
+/** Lists were written with commas, or with spaces between words. */
+const listOf = (separator: RegExp) => (text: string) =>
+  JSON.stringify(
+    text
+      .split(separator)
+      .map((word) => word.trim())
+      .filter((word) => word !== ""),
+  );
+
 const oldPrefixes = ["SEKIA_", "AGENT_RUNTIME_", "KAISER_", "OC_EVENTS_", "KAEL_"];
 
 interface Alias {
@@ -55,6 +64,16 @@ const aliases: Readonly<Record<string, Alias>> = {
   AGENT_RUNTIME_HEARTBEAT_INTERVAL_SECONDS: { key: "health.interval_ms", convert: seconds },
   AGENT_RUNTIME_HEARTBEAT_STALE_SECONDS: { key: "health.stale_ms", convert: seconds },
   AGENT_RUNTIME_HEARTBEAT_NOTIFY_ADMIN: { key: "health.notify" },
+  AGENT_RUNTIME_SMTP_HOST: { key: "mail.host" },
+  AGENT_RUNTIME_SMTP_PORT: { key: "mail.port" },
+  AGENT_RUNTIME_SMTP_USERNAME: { key: "mail.username" },
+  AGENT_RUNTIME_SMTP_PASSWORD: { key: "mail.password" },
+  AGENT_RUNTIME_SMTP_FROM: { key: "mail.from" },
+  AGENT_RUNTIME_SANDBOX_ENABLED: { key: "shell.enabled" },
+  AGENT_RUNTIME_SANDBOX_ALLOWED_COMMANDS: { key: "shell.allow", convert: listOf(/,/) },
+  AGENT_RUNTIME_SANDBOX_RUNNER_COMMAND: { key: "shell.runner" },
+  AGENT_RUNTIME_SANDBOX_RUNNER_ARGS: { key: "shell.runner_args", convert: listOf(/\s+/) },
+  AGENT_RUNTIME_SANDBOX_TIMEOUT_SECONDS: { key: "shell.timeout_ms", convert: seconds },
   KAISER_PORT: { key: "ingress.port" },
   OC_EVENTS_WEBHOOK_SECRET: { key: "connectors.webhook.routes", convert: webhookRoutes },
 };

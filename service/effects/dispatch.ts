@@ -123,6 +123,7 @@ export function startDispatcher(options: {
       await Promise.race([all, pause(options.drainMs, drained.signal)]);
       giveUp.abort();
       cancelRenewal?.();
+      await Promise.all(ledger.kinds.all.map((kind) => kind.close?.()));
     },
   };
 }

@@ -42,7 +42,7 @@ export class Judging {
 
   /** Whether one like it was done before, as its kind understands that. */
   async isFamiliar(
-    effect: Pick<EffectRow, "kind" | "target" | "action"> & { cause: { source: string } },
+    effect: Pick<EffectRow, "kind" | "target" | "action" | "payload"> & { cause: { source: string } },
     bound: JsonObject | null,
   ): Promise<boolean> {
     const { kind: name, target, action, cause } = effect;
@@ -50,7 +50,9 @@ export class Judging {
     if (!kind || kind.familiar === "never") return false;
     if (kind.familiar === "target")
       return this.#options.store.isFamiliar({ kind: name, target, action, source: cause.source });
-    return bound !== null && this.#options.store.isFamiliar({ kind: name, target, action, bound });
+    if (bound === null) return false;
+    const isApproved = await kind.isApproved?.(effect.payload, bound);
+    return isApproved === true || this.#options.store.isFamiliar({ kind: name, target, action, bound });
   }
 
   /** What the policy says of it with all that can be found out, without recording anything. */

@@ -33,7 +33,7 @@ export interface EffectCause {
  * One kind of act on the outside world, in a folder of its own. The payload is parsed by `schema` before anything
  * else, so that what is hashed, shown, judged and done is the same.
  */
-export interface EffectKind<Payload extends JsonObject = JsonObject> {
+export interface EffectKind<Payload = JsonObject> {
   /** The folder's name. */
   readonly kind: string;
   readonly title: string;
@@ -45,7 +45,7 @@ export interface EffectKind<Payload extends JsonObject = JsonObject> {
    * Fills in defaults and refuses what is missing or unknown: its output is the canonical payload, and parsing that
    * once more changes nothing.
    */
-  readonly schema: z.ZodType<Payload>;
+  readonly schema: z.ZodType<Payload, unknown>;
   /**
    * What makes one of this kind known, so that the default policy lets a workflow or the owner do it again unasked:
    * the same source, target and action (`target`), the same `bind` as well (`bind`), or nothing at all (`never`).
@@ -70,6 +70,8 @@ export interface EffectKind<Payload extends JsonObject = JsonObject> {
    * @throws SignalboxError when this can't be done at all (not on a list, not there): refused without asking
    */
   bind?(payload: Payload): Promise<JsonObject>;
+  /** Whether a person approved this ahead of its first time, which makes it as known as if it had been done before. */
+  isApproved?(payload: Payload, bound: JsonObject): Promise<boolean>;
   /**
    * Does it. What it returns is stored, so it must be small and hold no secret.
    * @throws SignalboxError; `rate_limited`, `busy` and `unavailable` are tried again later (after `retryAfterS` where
@@ -77,9 +79,11 @@ export interface EffectKind<Payload extends JsonObject = JsonObject> {
    * SignalboxError is `unknown` too, unless the kind is repeatable.
    */
   execute(payload: Payload, context: EffectContext): Promise<Json>;
+  /** Gives back what it holds open. */
+  close?(): Promise<void>;
 }
 
-/** Checks the type and returns it unchanged. */
-export function defineEffectKind<Payload extends JsonObject>(kind: EffectKind<Payload>): EffectKind<Payload> {
-  return kind;
+/** Checks the type. Whoever calls it has parsed the payload by its schema, which no type can tell for all kinds. */
+export function defineEffectKind<Payload>(kind: EffectKind<Payload>): EffectKind {
+  return kind as unknown as EffectKind;
 }
