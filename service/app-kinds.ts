@@ -1,10 +1,13 @@
 import { dirname, join } from "node:path";
 import type { LoadedConfig } from "./config-load.ts";
 import { readSecret } from "./connections/secrets.ts";
+import type { Connection } from "./connections/supervisor.ts";
+import { eventKind } from "./effects/kinds/event/index.ts";
 import { parseNetworks } from "./effects/kinds/http/addresses.ts";
 import { httpKind } from "./effects/kinds/http/index.ts";
 import type { EffectKind } from "./effects/kinds/kind.ts";
 import { mailKind } from "./effects/kinds/mail/index.ts";
+import { type Answerer, replyKind } from "./effects/kinds/reply/index.ts";
 import type { KnownSecret } from "./effects/kinds/secret-use.ts";
 import { shellKind } from "./effects/kinds/shell/index.ts";
 import type { EventLog } from "./events/log.ts";
@@ -21,13 +24,15 @@ export interface KindParts {
   clock: Clock;
   log: Logger;
   events: EventLog;
+  /** Those that are there by now. */
+  connections(): readonly Connection[];
 }
 
 /**
  * Every kind of effect that this service carries out itself. A new one is a line here.
  * @throws SignalboxError `invalid_config`
  */
-export function effectKinds({ loaded }: KindParts): EffectKind[] {
+export function effectKinds({ loaded, store, events, connections }: KindParts): EffectKind[] {
   const { config, paths } = loaded;
   const { http, secrets } = config.effects;
   const { mail, shell } = config;
@@ -57,7 +62,16 @@ export function effectKinds({ loaded }: KindParts): EffectKind[] {
       serviceEnv: process.env,
       sandbox: once(() => probeBubblewrap(process.env)),
     }),
+    eventKind({ store, events }),
+    replyKind({ store, events, answererOf: (source) => answerer(connections(), source) }),
   ];
+}
+
+function answerer(connections: readonly Connection[], source: string): Answerer | undefined {
+  const found = connections.find(({ connector, configured }) => configured && connector.id === source);
+  const { replyTo, agent, commands } = found?.connector ?? {};
+  if (!found || !replyTo || agent === undefined || commands === undefined) return undefined;
+  return { agent, commands, context: found.context, replyTo };
 }
 
 type SecretSetting = LoadedConfig["config"]["effects"]["secrets"][number];

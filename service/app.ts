@@ -10,7 +10,7 @@ import { acceptBody, viewEvent } from "./compat/event-shapes.ts";
 import { routeAliases } from "./compat/routes.ts";
 import { parseConfigText } from "./config-file.ts";
 import type { LoadedConfig } from "./config-load.ts";
-import { type Supervisor, startSupervisor } from "./connections/supervisor.ts";
+import { type Connection, type Supervisor, startSupervisor } from "./connections/supervisor.ts";
 import { connectors } from "./connectors/registry.ts";
 import { type JsonObject, PROTOCOL } from "./contract/common.ts";
 import type { Event, NewEvent } from "./contract/events.ts";
@@ -144,10 +144,12 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
     await startAgentRegistry({ store, clock, log, events, staleMs: config.agents.stale_ms }),
   );
   const topics = use(opening, "topics", createTopicQueue({ store, clock, events }));
+  // Kinds are there before the connectors, and ask for them when they act.
+  let supervised: readonly Connection[] = [];
   const policy = new PolicyFile({ file: paths.policyFile, parse: parseConfigText, log });
   const expiresMs = config.agents.command_expires_ms;
   const judge: Judge = (effect, now_ms) => policy.judge(effect, now_ms).policy;
-  const kinds = effectKinds({ loaded, store, clock, log, events });
+  const kinds = effectKinds({ loaded, store, clock, log, events, connections: () => supervised });
   const ledger = createEffectLedger({
     ...{ store, clock, log, events, expiresMs, judge, kinds },
     approvalMs: config.approvals.ttl_ms,
@@ -159,6 +161,7 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
   const scheduler = await openScheduler(options, opening, { store, bus, clock, events });
   // Whatever brings events or takes commands comes last, and goes first.
   const supervisor = openSupervisor(options, opening, { store, clock, events });
+  supervised = supervisor.connections;
   const core = { store, bus, clock, log, events, scheduler, engine, supervisor, info: infoOf(paths, clock) };
   return {
     ...core,

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Json, JsonObject } from "../contract/common.ts";
-import type { NewEvent } from "../contract/events.ts";
+import type { Event, NewEvent } from "../contract/events.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Secret } from "../lib/secret.ts";
 
@@ -101,6 +101,8 @@ export interface Connector<Config> {
   readonly commands: Readonly<Record<string, ConnectorCommand<Config>>>;
   /** Whether the settings given are enough to take commands and to hear anything. */
   isConfigured(config: Config, secret: (ref: SecretRef) => Secret | null): boolean;
+  /** The command that answers one of its events where it came from, or null where there is no such place. */
+  replyTo?(event: Event, body: string): { command: string; payload: JsonObject } | null;
   /** Runs until `signal` aborts; may throw: who started it owns retry and backoff. */
   listen?(context: ListenContext<Config>): Promise<void>;
   /** Paths it wants on the ingress, which starts only when each of them has a secret. */

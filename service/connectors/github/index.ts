@@ -12,6 +12,11 @@ export const github = defineConnector<GithubConfig>({
   capabilities: ["github"],
   config: githubConfig,
   commands: githubCommands,
+  replyTo({ payload }, body) {
+    const { owner, repo, number = payload.issue_number } = payload;
+    if (typeof owner !== "string" || typeof repo !== "string" || typeof number !== "number") return null;
+    return { command: "create_comment", payload: { owner, repo, number, body } };
+  },
   isConfigured: (config, secret) =>
     config.enabled && [config.token, config.webhook_secret].some((ref) => secret(ref)?.isBlank === false),
   async listen(context) {

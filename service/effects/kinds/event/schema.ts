@@ -1,0 +1,15 @@
+import * as z from "zod";
+import { jsonObject, limits, name, subject, text } from "../../../contract/common.ts";
+
+/** An event to be recorded, for those who may not simply publish: models and agents. */
+export const eventPayload = z.strictObject({
+  type: subject,
+  /** Where it can be heard; follows from topic or type when left out. */
+  subject: subject.optional(),
+  /** The queue that it can be claimed from. */
+  topic: name.optional(),
+  body: text(limits.eventBytes).optional(),
+  payload: jsonObject.default({}),
+  conversation_key: text(500).optional(),
+});
+export type EventPayload = z.output<typeof eventPayload>;
