@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import * as z from "zod";
 import { startAgentRegistry } from "./agents/registry.ts";
+import { openActions } from "./app-actions.ts";
 import { openHealth } from "./app-health.ts";
 import { effectKinds } from "./app-kinds.ts";
 import { openSqliteBus } from "./bus/sqlite/bus.ts";
@@ -15,10 +16,12 @@ import { connectors } from "./connectors/registry.ts";
 import { type JsonObject, PROTOCOL } from "./contract/common.ts";
 import type { Event, NewEvent } from "./contract/events.ts";
 import { type Executor, startDispatcher } from "./effects/dispatch.ts";
+import { openAnswer } from "./effects/kinds/action/index.ts";
 import { createEffectLedger, type EffectLedger, type Judge } from "./effects/ledger.ts";
 import { PolicyFile } from "./effects/policy-file.ts";
 import { createEventLog, type EventLog } from "./events/log.ts";
 import { startControl } from "./http/control.ts";
+import { actionHandlers } from "./http/handlers/actions.ts";
 import { agentHandlers } from "./http/handlers/agents.ts";
 import { approvalHandlers } from "./http/handlers/approvals.ts";
 import { effectHandlers } from "./http/handlers/effects.ts";
@@ -49,6 +52,7 @@ import { createTopicQueue } from "./topics/queue.ts";
 import { version } from "./version.ts";
 import { watchChains } from "./workflows/chains.ts";
 import { Engine } from "./workflows/engine.ts";
+import type { LuaHost } from "./workflows/lua/host.ts";
 import { openLuaHost } from "./workflows/lua/pool.ts";
 import { watchWorkspaces } from "./workspaces/watcher.ts";
 
@@ -149,7 +153,12 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
   const policy = new PolicyFile({ file: paths.policyFile, parse: parseConfigText, log });
   const expiresMs = config.agents.command_expires_ms;
   const judge: Judge = (effect, now_ms) => policy.judge(effect, now_ms).policy;
-  const kinds = effectKinds({ loaded, store, clock, log, events, connections: () => supervised });
+  const lua = openLua(options, opening);
+  const actions = use(opening, "actions", await openActions({ loaded, store, clock, log, host: lua.host }));
+  const kinds = [
+    ...effectKinds({ loaded, store, clock, log, events, connections: () => supervised }),
+    actions.kind.kind,
+  ];
   const ledger = createEffectLedger({
     ...{ store, clock, log, events, expiresMs, judge, kinds },
     approvalMs: config.approvals.ttl_ms,
@@ -157,7 +166,7 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
   });
   use(opening, "effects", ledger);
   opening.scope.use(await watchChains({ store, bus, events, maxDepth }));
-  const engine = await openEngine(options, opening, { store, bus, clock, events, ledger });
+  const engine = await openEngine(options, opening, { store, bus, clock, events, ledger, lua, actions });
   const scheduler = await openScheduler(options, opening, { store, bus, clock, events });
   // Whatever brings events or takes commands comes last, and goes first.
   const supervisor = openSupervisor(options, opening, { store, clock, events });
@@ -169,6 +178,7 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
     topics,
     ledger,
     policy,
+    actions,
     health: await openPartsHealth(options, opening, core),
     healthSettings: config.health,
     viewEvent,
@@ -270,44 +280,71 @@ function deadLetter(
   );
 }
 
+interface Lua {
+  readonly host: LuaHost;
+  /** Whoever is told of each line that Lua writes; the log until there is an engine. */
+  onLog: Engine["onLog"];
+}
+
+function openLua(options: AppOptions, opening: Opening): Lua {
+  const { log, loaded } = options;
+  const { workflows } = loaded.config;
+  const lua: Lua = {
+    host: openLuaHost({
+      workers: workflows.workers,
+      limits: {
+        handlerTimeoutMs: workflows.handler_timeout_ms,
+        stallMs: workflows.stall_ms,
+        memoryMb: workflows.memory_mb,
+        sliceMs: workflows.slice_ms,
+      },
+      log,
+      onLog: (...line) => lua.onLog(...line),
+      ...(options.luaWorker === undefined ? {} : { workerUrl: options.luaWorker }),
+    }),
+    onLog: (workflow, run_id, line) => log[line.level]({ workflow_name: workflow, run_id }, line.message),
+  };
+  use(opening, "lua", lua.host);
+  return lua;
+}
+
 async function openEngine(
   options: AppOptions,
   opening: Opening,
-  parts: Pick<Parts, "store" | "bus" | "clock" | "events" | "ledger">,
+  {
+    lua,
+    actions,
+    ...parts
+  }: Pick<Parts, "store" | "bus" | "clock" | "events" | "ledger" | "actions"> & { lua: Lua },
 ): Promise<Engine> {
   const { log, loaded } = options;
   const { workflows } = loaded.config;
-  // The host writes log lines while the engine is still loading its first workflows.
-  let engine: Engine | undefined;
-  const host = openLuaHost({
-    workers: workflows.workers,
-    limits: {
-      handlerTimeoutMs: workflows.handler_timeout_ms,
-      stallMs: workflows.stall_ms,
-      memoryMb: workflows.memory_mb,
-      sliceMs: workflows.slice_ms,
-    },
-    log,
-    onLog: (workflow, run_id, line) =>
-      engine
-        ? engine.onLog(workflow, run_id, line)
-        : log[line.level]({ workflow_name: workflow, run_id }, line.message),
-    ...(options.luaWorker === undefined ? {} : { workerUrl: options.luaWorker }),
-  });
-  use(opening, "lua", host);
-  engine = use(
+  const engine = use(
     opening,
     "workflows",
     await Engine.start({
       ...parts,
       log,
-      host,
+      host: lua.host,
+      catalogs: actions.catalogs,
+      openAnswer: (value) => openAnswer(actions.results, value),
+      stopAction: (effect_id) => actions.kind.cancel(effect_id),
+      // It writes log lines while it is still loading its first workflows.
+      onCreated: (created) => {
+        lua.onLog = created.onLog;
+      },
       dir: loaded.paths.workflowsDir,
       hotReload: workflows.hot_reload,
       debounceMs: workflows.debounce_ms,
       drainMs: opening.drainMs,
     }),
   );
+  actions.onProgress = (effect_id, action, text) => {
+    log.debug({ effect_id, action }, text);
+    engine.scripts
+      .onProgress(effect_id, action, text)
+      .catch((error: unknown) => log.warn({ err: error, effect_id }, "a script was not told of its action"));
+  };
   return engine;
 }
 
@@ -379,6 +416,7 @@ async function openControl(
       ...effectHandlers(parts),
       ...policyHandlers(parts),
       ...approvalHandlers(parts),
+      ...actionHandlers(parts),
       ...workflowHandlers(parts),
       ...scheduleHandlers(parts),
       ...healthHandlers(parts),

@@ -2,7 +2,13 @@ import { homedir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { parse as parseTomlText } from "smol-toml";
 import { type PathContext, type Paths, resolvePaths } from "./client/paths.ts";
-import { oldConfigFiles, readOldConfig, readOldEnvironment } from "./compat/env.ts";
+import {
+  kaelConfigFiles,
+  oldConfigFiles,
+  readKaelConfig,
+  readOldConfig,
+  readOldEnvironment,
+} from "./compat/env.ts";
 import { type Config, configSchema } from "./config.ts";
 import { type ConfigFile, readConfigFile } from "./config-file.ts";
 import { expectation, namesAt, type Setting, settingByKey, settings } from "./config-settings.ts";
@@ -62,7 +68,14 @@ const otherVariables = new Set(["SIGNALBOX_HOME", "SIGNALBOX_AGENT", "SIGNALBOX_
 const OWN_ONLY = /^(approvals|effects|mail|shell)\./;
 
 /** Settings that are paths: `~/` and relative ones become absolute. */
-const pathKeys = new Set(["service.socket", "log.file", "store.file", "workflows.dir", "shell.dir"]);
+const pathKeys = new Set([
+  "service.socket",
+  "log.file",
+  "store.file",
+  "workflows.dir",
+  "actions.path",
+  "shell.dir",
+]);
 
 /**
  * Reads all settings. The user's file counts least, then the workspace's, then the environment, then flags.
@@ -100,8 +113,10 @@ class Loading {
       const read = file === null ? null : readConfigFile(file);
       return read === null ? [] : [read];
     });
-    if (own.length === 0 && this.#options.home === undefined && !this.#env.SIGNALBOX_HOME)
-      this.#readOldFiles();
+    if (this.#options.home === undefined && !this.#env.SIGNALBOX_HOME) {
+      if (own.length === 0) this.#readOldFiles();
+      this.#readKaelFile();
+    }
     for (const source of own) {
       this.#files.push(source.file);
       this.#readTable(source, source.content, []);
@@ -137,6 +152,18 @@ class Loading {
         this.#aliases.push({ name: `${name} in ${source.file}`, use: `${key} in ${this.#paths.configFile}` });
       }
       for (const name of old.unused) this.#warnings.push(`${source.file}: ${name} has no meaning here.`);
+    }
+  }
+
+  /** K27: where the actions are, if nothing of ours says so. */
+  #readKaelFile(): void {
+    for (const file of kaelConfigFiles(this.#env.HOME || homedir())) {
+      const found = readKaelConfig(file);
+      if (found === null) continue;
+      const { name, line, text } = found;
+      this.#files.push(file);
+      this.#setText("actions.path", text, `${file}:${line} (${name})`, dirname(file));
+      this.#aliases.push({ name: `${name} in ${file}`, use: `actions.path in ${this.#paths.configFile}` });
     }
   }
 
@@ -274,6 +301,7 @@ class Loading {
       "store.file": paths.databaseFile,
       "log.file": paths.logFile,
       "workflows.dir": paths.workflowsDir,
+      "actions.path": paths.actionsDir,
     };
     const value = setting.key
       .split(".")
@@ -342,9 +370,13 @@ function absolutePaths(key: string, { value, folder }: Given): unknown {
 }
 
 function absolutePath(path: string, folder: string): string {
-  if (path === ":memory:" || path === "" || path.startsWith("\\\\")) return path;
+  if (path === ":memory:" || path === "" || path.startsWith("\\\\") || isGitUrl(path)) return path;
   if (path === "~" || path.startsWith("~/")) return join(homedir(), path.slice(1));
   return isAbsolute(path) ? path : resolve(folder, path);
+}
+
+function isGitUrl(path: string): boolean {
+  return /^(git\+)?[a-z][a-z0-9+.-]*:\/\//i.test(path) || /^[^/\\:]+@[^/\\:]+:/.test(path);
 }
 
 /** Never for a secret, which somebody may have written where only its place belongs. */

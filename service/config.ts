@@ -125,6 +125,18 @@ export const configSchema = z.strictObject({
         .describe("Events that may cause each other in a chain before it is parked."),
     })
     .prefault({}),
+  actions: z
+    .strictObject({
+      path: z
+        .string()
+        .optional()
+        .describe(
+          "Actions repository: a folder or a git URL. Default: actions in the configuration directory.",
+        ),
+      hot_reload: z.boolean().default(true).describe("Read the repository again when its files change."),
+      debounce_ms: z.int().min(0).default(500).describe("Quiet time after a change before reading."),
+    })
+    .prefault({}),
   scheduler: z
     .strictObject({
       late_ms: z

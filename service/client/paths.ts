@@ -21,6 +21,10 @@ export interface Paths {
   readonly workflowsDir: string;
   /** Rules for what may happen outside without a person. */
   readonly policyFile: string;
+  /** The actions repository where no other is set. */
+  readonly actionsDir: string;
+  /** What can be made again: checkouts, programs that were prepared, answers of actions. */
+  readonly cacheDir: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,6 +42,7 @@ export interface PathContext {
 const MAX_SOCKET_BYTES = 100;
 
 interface Folders {
+  cache: string;
   config: string;
   data: string;
   state: string;
@@ -72,11 +77,13 @@ export function resolvePaths(context: PathContext = {}): Paths {
     logFile: join(folders.state, "service.log"),
     workflowsDir: join(folders.config, "workflows"),
     policyFile: join(folders.config, "policy.toml"),
+    actionsDir: join(folders.config, "actions"),
+    cacheDir: folders.cache,
   };
 }
 
 function oneFolder(home: string): Folders {
-  return { config: home, data: home, state: home, runtime: home };
+  return { cache: join(home, "cache"), config: home, data: home, state: home, runtime: home };
 }
 
 function userFolders(env: Environment, platform: NodeJS.Platform): Folders {
@@ -84,7 +91,8 @@ function userFolders(env: Environment, platform: NodeJS.Platform): Folders {
   if (platform === "win32") {
     const roaming = nonEmpty(env.APPDATA) ?? win32.join(home, "AppData", "Roaming");
     const local = win32.join(nonEmpty(env.LOCALAPPDATA) ?? win32.join(home, "AppData", "Local"), "signalbox");
-    return { config: win32.join(roaming, "signalbox"), data: local, state: local, runtime: local };
+    const cache = win32.join(local, "cache");
+    return { cache, config: win32.join(roaming, "signalbox"), data: local, state: local, runtime: local };
   }
   const state = posix.join(xdg(env.XDG_STATE_HOME) ?? posix.join(home, ".local/state"), "signalbox");
   const config = xdg(env.XDG_CONFIG_HOME);
@@ -92,6 +100,7 @@ function userFolders(env: Environment, platform: NodeJS.Platform): Folders {
   if (platform === "darwin") {
     const support = posix.join(home, "Library/Application Support/signalbox");
     return {
+      cache: posix.join(xdg(env.XDG_CACHE_HOME) ?? posix.join(home, "Library/Caches"), "signalbox"),
       config: config ? posix.join(config, "signalbox") : support,
       data: data ? posix.join(data, "signalbox") : support,
       state: xdg(env.XDG_STATE_HOME) ? state : support,
@@ -100,6 +109,7 @@ function userFolders(env: Environment, platform: NodeJS.Platform): Folders {
   }
   const runtime = xdg(env.XDG_RUNTIME_DIR) ?? sessionRuntimeDir();
   return {
+    cache: posix.join(xdg(env.XDG_CACHE_HOME) ?? posix.join(home, ".cache"), "signalbox"),
     config: posix.join(config ?? posix.join(home, ".config"), "signalbox"),
     data: posix.join(data ?? posix.join(home, ".local/share"), "signalbox"),
     state,

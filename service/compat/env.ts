@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDuration } from "../lib/duration.ts";
 
@@ -74,6 +75,7 @@ const aliases: Readonly<Record<string, Alias>> = {
   AGENT_RUNTIME_SANDBOX_RUNNER_COMMAND: { key: "shell.runner" },
   AGENT_RUNTIME_SANDBOX_RUNNER_ARGS: { key: "shell.runner_args", convert: listOf(/\s+/) },
   AGENT_RUNTIME_SANDBOX_TIMEOUT_SECONDS: { key: "shell.timeout_ms", convert: seconds },
+  KAEL_KIT: { key: "actions.path" },
   KAISER_PORT: { key: "ingress.port" },
   OC_EVENTS_WEBHOOK_SECRET: { key: "connectors.webhook.routes", convert: webhookRoutes },
 };
@@ -127,4 +129,25 @@ export function readOldConfig(content: Readonly<Record<string, unknown>>): OldEn
     }
   }
   return result;
+}
+
+/** Where Kael looks for its settings (K27), first the one that counts least. */
+export function kaelConfigFiles(home: string): string[] {
+  return [join(home, ".kael/config.yaml"), join(home, ".config/kael/config.yaml")];
+}
+
+/** The actions repository that such a file names, as `actions_path` or `kit`; null where it names none. */
+export function readKaelConfig(file: string): { name: string; line: number; text: string } | null {
+  let content: string;
+  try {
+    content = readFileSync(file, "utf8");
+  } catch {
+    return null; // Most people have none.
+  }
+  for (const [index, line] of content.split(/\r?\n/).entries()) {
+    const [, name, value] = /^(actions_path|kit):\s+(.+?)\s*$/.exec(line.replace(/\s+#.*$/, "")) ?? [];
+    const text = value?.replace(/^(["'])(.*)\1$/, "$2");
+    if (name !== undefined && text) return { name, line: index + 1, text };
+  }
+  return null;
 }

@@ -97,6 +97,14 @@ export const errorKinds = {
     status: 502,
     hint: "Its dependencies could not be installed; the installer's words are in the message.",
   },
+  action_repository: {
+    status: 400,
+    hint: "Make one with `signalbox actions init`, or set `actions.path` to the folder or git URL of yours.",
+  },
+  approval_required: {
+    status: 409,
+    hint: "Look at it with `signalbox actions describe NAME`, then `signalbox actions approve NAME`; or run with --yes.",
+  },
   executor_missing: {
     status: 503,
     hint: "Install the program named in the message, or choose another `executor`.",

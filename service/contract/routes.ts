@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { actionRoutes } from "./actions.ts";
 import * as agents from "./agents.ts";
 import { approvalRoutes } from "./approvals.ts";
 import { auditRoutes } from "./audit.ts";
@@ -363,6 +364,7 @@ export const routes = {
   },
 
   ...policyRoutes,
+  ...actionRoutes,
   ...approvalRoutes,
   ...auditRoutes,
   ...effects.effectRoutes,

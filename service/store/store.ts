@@ -439,6 +439,8 @@ export interface Store extends Closeable {
     target?: string | undefined;
     action?: string | undefined;
   }): Promise<EffectRow | null>;
+  /** Adds a decision that is about no effect; `effect_id` names what it is about. */
+  recordAudit(entry: AuditDraft & { effect_id: string; sha256: string; time_ms: number }): Promise<void>;
   /** Oldest first. */
   listAudit(query: AuditQuery): Promise<AuditEntry[]>;
   /** Place and hash of the last entry, as they were written with it. */

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import type { Catalogs } from "../actions/catalogs.ts";
 import type { Bus } from "../bus/bus.ts";
 import type { Json, JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
@@ -18,6 +19,7 @@ import type { LuaHost } from "./lua/host.ts";
 import { compileReach } from "./reach.ts";
 import { summarizeRuns, toRun } from "./run-view.ts";
 import { Runner } from "./runner.ts";
+import { Scripts } from "./scripts.ts";
 
 interface EngineOptions {
   store: Store;
@@ -27,6 +29,13 @@ interface EngineOptions {
   events: EventLog;
   ledger: EffectLedger;
   host: LuaHost;
+  catalogs: Catalogs;
+  /** Large answers of actions. */
+  openAnswer(value: Json): Promise<Json>;
+  /** Ends an action under way. */
+  stopAction(effect_id: string): boolean;
+  /** Told before anything is loaded. */
+  onCreated?(engine: Engine): void;
   dir: string;
   hotReload: boolean;
   debounceMs: number;
@@ -47,12 +56,17 @@ export class Engine implements Closeable {
   readonly #library: Library;
   readonly #runner: Runner;
   readonly #logListeners = new Set<(workflow: string, line: LogLine) => void>();
+  readonly scripts: Scripts;
+  readonly #stopListening: () => void;
   #watcher: Closeable | undefined;
 
   private constructor(options: EngineOptions) {
     this.#options = options;
+    const scripts = new Scripts({ ...options, runner: () => this.#runner });
+    this.scripts = scripts;
     const library = new Library({
       ...options,
+      actions: () => options.catalogs.set.library,
       execute: (cause) => this.#runner.execute(cause),
       onActive: () => this.#runner.takeUp(),
       onUnloaded: (name) => this.#runner.release(name),
@@ -63,16 +77,23 @@ export class Engine implements Closeable {
       onStrike: (name, reason) => library.strike(name, reason),
       onAhead: (name) =>
         void library.restart(name).catch((error: unknown) => this.#notRestarted(name, error)),
-      find: ({ workflow }) => library.running(workflow),
-      local: async (_row, name) => {
-        throw new SignalboxError("forbidden", `${name} is for scripts`);
-      },
-      causeOf: (row) => library.causeOf(row),
+      find: (row) => (scripts.isScript(row) ? scripts.find(row) : library.running(row.workflow)),
+      local: (row, name, args) => scripts.local(row, name, args),
+      onRecorded: (row) => scripts.onRecorded(row),
+      causeOf: (row) => (scripts.isScript(row) ? scripts.causeOf(row) : library.causeOf(row)),
+    });
+    this.#stopListening = options.catalogs.set.onChanged(() => {
+      library
+        .renewActions()
+        .catch((error: unknown) =>
+          options.log.error({ err: error }, "workflows still have the actions of before"),
+        );
     });
   }
 
   static async start(options: EngineOptions): Promise<Engine> {
     const engine = new Engine(options);
+    options.onCreated?.(engine);
     try {
       // Watched first, so that no change falls between the look and the watch.
       if (options.hotReload)
@@ -142,7 +163,7 @@ export class Engine implements Closeable {
   ): Promise<{ ok: boolean; handlers: Handler[]; error: SourceError | null }> {
     try {
       const handlers = await this.#options.host.withScratch(
-        { name: nameOf(file), file, source, state: {} },
+        { name: nameOf(file), file, source, state: {}, library: this.#options.catalogs.set.library },
         async ({ loaded }) => loaded.handlers,
       );
       return { ok: true, handlers, error: null };
@@ -172,7 +193,7 @@ export class Engine implements Closeable {
     const file = slot?.file.file ?? request.file;
     const runs = await dryRun(
       this.#options.host,
-      { name, file: basename(file), source, state },
+      { name, file: basename(file), source, state, library: this.#options.catalogs.set.library },
       event,
       (handler) => compileReach(handler)(event),
       [...request.results.map((result) => ({ result })), ...request.answers].map((answer) =>
@@ -245,6 +266,7 @@ export class Engine implements Closeable {
 
   /** For the Lua host: every line as it is written. */
   readonly onLog = (workflow: string, run_id: string | null, line: LogLine): void => {
+    if (this.scripts.onLog(run_id, line)) return;
     if (run_id === null) {
       const slot = this.#library.find(workflow);
       if (slot) slot.recent = [...slot.recent.slice(1 - RECENT_LINES), { ...line, run_id }];
@@ -270,6 +292,8 @@ export class Engine implements Closeable {
   /** What does not end in time comes again after the next start. */
   async close(): Promise<void> {
     this.#watcher?.close();
+    this.#stopListening();
+    this.scripts.close();
     const drained = await settlesWithin(this.#library.close(), this.#options.drainMs());
     this.#runner.close();
     if (!drained) this.#options.log.warn("handlers under way were not waited for; their events come again");

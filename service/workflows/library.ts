@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import type { ActionLibrary } from "../actions/repository.ts";
 import type { Bus, Consumer } from "../bus/bus.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
@@ -22,6 +23,8 @@ interface LibraryOptions {
   events: EventLog;
   host: LuaHost;
   dir: string;
+  /** What `actions`, `kit` and `require` see just now. */
+  actions(): ActionLibrary;
   execute(cause: RunCause): Promise<unknown>;
   /** Some workflows run that did not before: their waiting runs can go on. */
   onActive(): Promise<void>;
@@ -171,6 +174,14 @@ export class Library {
     });
   }
 
+  /** Loads those again that use actions: what they have of the repository is of the day they were loaded. */
+  renewActions(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const slot of this.slots) if (usesActions(slot.file)) await this.#load(slot, slot.file);
+      await this.#options.onActive();
+    });
+  }
+
   /** Whether a handler has yet to be given this event. */
   awaits(event: Event, rows: readonly RunRow[]): boolean {
     return this.slots.some((slot) => {
@@ -247,6 +258,7 @@ export class Library {
       file: basename(file.file),
       source: file.source,
       state: await store.readWorkflowState(slot.name),
+      ...(usesActions(file) ? { library: this.#options.actions() } : {}),
     });
     slot.loaded = {
       digest: file.digest,
@@ -363,6 +375,11 @@ export function problemOf(error: SignalboxError, file: string): SourceError {
     line: details?.line ?? null,
     traceback: details?.traceback ?? null,
   };
+}
+
+/** Most texts never speak of them, and need not carry the repository. */
+function usesActions({ source }: WorkflowFile): boolean {
+  return /\b(actions|kit|require|tools|define_action)\b/.test(source);
 }
 
 function isRunning(slot: Slot): boolean {

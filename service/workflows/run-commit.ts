@@ -15,6 +15,8 @@ export interface RunningWorkflow {
   digest: string;
   /** Where the Lua host has it, if not under its name. */
   key?: string;
+  /** Where its actions come from, if not from the repository that is set. */
+  repository?: string;
   /** Who is behind its effects and events, if not `workflow:` and its name. */
   source?: string;
 }
@@ -185,7 +187,7 @@ function effectOf(
   row: RunRow,
   operation: Operation,
 ): EffectDraft[] {
-  const asked = proposedBy(operation);
+  const asked = proposedBy(operation, workflow);
   if (asked === null) return [];
   const draft = ledger.draft({
     ...asked,
@@ -205,7 +207,7 @@ function effectOf(
 }
 
 /** What an operation wants done outside; null where it does not. */
-function proposedBy(operation: Operation) {
+function proposedBy(operation: Operation, { repository }: RunningWorkflow) {
   switch (operation.kind) {
     case "command":
     case "call": {
@@ -221,7 +223,8 @@ function proposedBy(operation: Operation) {
     }
     case "action": {
       const { effect_id: id, action: target, params, options } = operation;
-      const payload = { action: target, params, ...options } as JsonObject;
+      const from = repository === undefined ? {} : { repository };
+      const payload = { action: target, params, ...from, ...options } as JsonObject;
       return { id, kind: "action", target, action: "run", payload };
     }
     default:

@@ -6,7 +6,7 @@ import type { EffectLedger } from "../effects/ledger.ts";
 import type { EventLog } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import type { JournalStep, RunRow, Store } from "../store/store.ts";
+import type { JournalStep, RunCommit, RunRow, Store } from "../store/store.ts";
 import type { LocalName, LuaHost, RunOutcome } from "./lua/host.ts";
 import { toLuaEvent } from "./lua-event.ts";
 import {
@@ -36,6 +36,10 @@ interface RunnerOptions {
   onAhead(workflow: string): void;
   /** The loaded version of a run's workflow, if it may run. */
   find(row: Pick<RunRow, "workflow" | "run_id">): RunningWorkflow | null;
+  /** A run was recorded, perhaps with its end. */
+  onRecorded(row: RunRow): void;
+  /** An answer of an action, wherever it is kept. @throws SignalboxError */
+  openAnswer(value: Json): Promise<Json>;
   /** Does what a script asks of this machine. @throws SignalboxError whose message the script gets */
   local(row: RunRow, name: LocalName, args: Json[]): Promise<Json>;
   /** What a recorded run needs to go on; null while it can't. */
@@ -119,8 +123,24 @@ export class Runner {
       throw new SignalboxError("conflict", `${row.run_id} is running; only a waiting run can be cancelled`);
     this.#forget(row);
     this.#options.host.drop(row.run_id);
-    const commit = cancellationOf(row, this.#options.clock.nowMs());
+    return this.#commit(cancellationOf(row, this.#options.clock.nowMs()));
+  }
+
+  isComputing(run_id: string): boolean {
+    return this.#open.get(run_id)?.isComputing ?? false;
+  }
+
+  /** Records a run as cancelled that computes. Whoever calls it takes its Lua state away. @throws `not_found` */
+  async abandon(run_id: string): Promise<RunRow> {
+    const open = this.#open.get(run_id);
+    if (!open) throw new SignalboxError("not_found", `the run ${run_id} is not under way`);
+    this.#forget(open.row);
+    return this.#commit(cancellationOf(open.row, this.#options.clock.nowMs()));
+  }
+
+  async #commit(commit: RunCommit): Promise<RunRow> {
     await this.#options.store.commitRun(commit);
+    this.#options.onRecorded(commit.run);
     return commit.run;
   }
 
@@ -143,14 +163,14 @@ export class Runner {
     const running = this.#options.find(row);
     if (!running) throw new SignalboxError("unavailable", `${row.workflow} does not run now`);
     const started: RunRow = { ...row, status: "running", attempts: row.attempts + 1 };
-    return this.#compute(cause, started, lost, () =>
+    return this.#compute(cause, started, lost, async () =>
       host.run({
         run_id: row.run_id,
         workflow: running.key ?? row.workflow,
         handler: row.handler,
         event: cause.event === null ? null : toLuaEvent(cause.event),
         now_ms: row.started_ms ?? clock.nowMs(),
-        journal: row.journal,
+        journal: await Promise.all(row.journal.map((step) => this.#opened(step))),
         effectKey: row.run_id,
         ...(cause.code === undefined ? {} : { code: cause.code }),
       }),
@@ -178,7 +198,7 @@ export class Runner {
     if (outcome.kind === "failed") return this.#fail(cause, logged, outcome.error);
     try {
       const commit = commitOf(this.#options, cause, logged, outcome, this.#options.clock.nowMs());
-      await this.#options.store.commitRun(commit);
+      await this.#commit(commit);
       const asked = outcome.operations.at(-1);
       if (outcome.kind === "done") this.#forget(row);
       else if (asked?.kind === "local") this.#askLocally(cause, commit.run, asked.name, asked.args);
@@ -210,7 +230,7 @@ export class Runner {
   }
 
   async #fail(cause: RunCause, row: RunRow, error: SourceError): Promise<RunRow> {
-    const { host, store, log, clock } = this.#options;
+    const { host, log, clock } = this.#options;
     this.#forget(row);
     host.drop(row.run_id);
     const { run_id, workflow: workflow_name, event_id } = row;
@@ -220,8 +240,7 @@ export class Runner {
       "run failed",
     );
     const commit = failureOf(this.#options, cause, row, error, clock.nowMs());
-    await store.commitRun(commit);
-    return commit.run;
+    return this.#commit(commit);
   }
 
   async #tryAgain(effect_id: string): Promise<void> {
@@ -298,8 +317,24 @@ export class Runner {
     const now = clock.nowMs();
     const row = resumedOf(open.row, end, now);
     if (host.isSuspended(run_id))
-      this.#background(this.#compute(open.cause, row, 0, () => host.resume(run_id, end, now)));
+      this.#background(
+        this.#compute(open.cause, row, 0, async () => {
+          const opened = await this.#opened({ end });
+          return host.resume(run_id, opened.end ?? end, now);
+        }),
+      );
     else this.#background(this.#run({ ...open.cause, workflow }, row));
+  }
+
+  /** With its answer in full: a large one is kept beside the database. */
+  async #opened<T extends { end?: End }>(step: T): Promise<T> {
+    if (!step.end?.ok) return step;
+    try {
+      return { ...step, end: { ok: true, value: await this.#options.openAnswer(step.end.value) } };
+    } catch (error) {
+      if (!SignalboxError.is(error)) throw error;
+      return { ...step, end: { ok: false, message: error.message } };
+    }
   }
 
   #forget(row: RunRow): void {

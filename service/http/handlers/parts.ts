@@ -1,9 +1,13 @@
+import type { Catalogs } from "../../actions/catalogs.ts";
+import type { Results } from "../../actions/results.ts";
 import type { AgentRegistry } from "../../agents/registry.ts";
 import type { Bus } from "../../bus/bus.ts";
 import type { Supervisor } from "../../connections/supervisor.ts";
 import type { Json } from "../../contract/common.ts";
 import type { Delivery, Event } from "../../contract/events.ts";
 import type { Info } from "../../contract/system.ts";
+import type { ActionApprovals } from "../../effects/action-approvals.ts";
+import type { ActionKind } from "../../effects/kinds/action/index.ts";
 import type { EffectLedger } from "../../effects/ledger.ts";
 import type { PolicyFile } from "../../effects/policy-file.ts";
 import type { EventLog } from "../../events/log.ts";
@@ -26,6 +30,13 @@ export interface Parts {
   agents: AgentRegistry;
   ledger: EffectLedger;
   policy: PolicyFile;
+  actions: {
+    catalogs: Catalogs;
+    kind: ActionKind;
+    results: Results;
+    approvals: ActionApprovals;
+    onProgress: (effect_id: string, action: string, text: string) => void;
+  };
   engine: Engine;
   supervisor: Supervisor;
   scheduler: Scheduler;

@@ -4,7 +4,7 @@ import { AUDIT_ROOT, auditHash } from "../audit-chain.ts";
 import type { AuditDraft, Store } from "../store.ts";
 import type { SqliteContext } from "./context.ts";
 
-type AuditMethods = Pick<Store, "listAudit" | "auditHead">;
+type AuditMethods = Pick<Store, "listAudit" | "auditHead" | "recordAudit">;
 type AuditSql = Omit<AuditEntry, "detail"> & { detail: string };
 
 /** Writes the next entry, inside the transaction of what it tells. */
@@ -28,7 +28,7 @@ export function createAudit({ db }: SqliteContext): AuditOne {
   };
 }
 
-export function auditMethods({ db }: SqliteContext): AuditMethods {
+export function auditMethods({ db, committer }: SqliteContext, audit: AuditOne): AuditMethods {
   const head = db.prepare<[], string>("SELECT value FROM meta WHERE key = 'audit_head'").pluck();
   const all = db.prepare<[number, number], AuditSql>(
     "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
@@ -37,6 +37,7 @@ export function auditMethods({ db }: SqliteContext): AuditMethods {
     "SELECT * FROM audit WHERE effect_id = ? AND seq > ? ORDER BY seq LIMIT ?",
   );
   return {
+    recordAudit: (entry) => committer.write(() => audit(entry)),
     async listAudit({ effect_id, after, limit }) {
       const rows = effect_id === undefined ? all.all(after, limit) : ofEffect.all(effect_id, after, limit);
       return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as JsonObject }));

@@ -94,7 +94,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...dueMethods(context, sweep),
     ...agentMethods(context, append),
     ...effectMethods(context, append, propose, audit),
-    ...auditMethods(context),
+    ...auditMethods(context, audit),
     ...runMethods(context, append, propose),
     ...workflowMethods(context),
     ...scheduleMethods(context, append),

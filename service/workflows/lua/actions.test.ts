@@ -9,8 +9,9 @@ import {
   suspended,
   testLimits,
 } from "../../../test/harness/lua.ts";
+import type { ActionLibrary } from "../../actions/repository.ts";
 import type { Json, JsonObject } from "../../contract/common.ts";
-import type { ActionLibrary, RunRequest } from "./host.ts";
+import type { RunRequest } from "./host.ts";
 import { LuaWorkflow } from "./workflow.ts";
 
 const until = () => performance.now() + 1_000;

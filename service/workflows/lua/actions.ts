@@ -9,10 +9,10 @@ import {
   parseDefinition,
 } from "../../actions/definition.ts";
 import { schemaFailure } from "../../actions/failure.ts";
+import type { ActionLibrary, FoundAction } from "../../actions/repository.ts";
 import { mergeDefaults, mismatch } from "../../actions/schema.ts";
 import type { Json, JsonObject } from "../../contract/common.ts";
 import type { WaitEnd } from "./activity.ts";
-import type { ActionLibrary, FoundAction } from "./host.ts";
 import { installRequire, type Modules } from "./modules.ts";
 import { type ApiContext, effectId, record, wait, waiting } from "./operations.ts";
 import { popValue, pushValue, type StoredValue } from "./sandbox.ts";

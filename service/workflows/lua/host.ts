@@ -1,4 +1,5 @@
-import type { ActionDefinition, CallOptions } from "../../actions/definition.ts";
+import type { CallOptions } from "../../actions/definition.ts";
+import type { ActionLibrary, FoundAction } from "../../actions/repository.ts";
 import type { Json, JsonObject } from "../../contract/common.ts";
 import type { Handler, LogLine, SourceError } from "../../contract/workflows.ts";
 
@@ -17,31 +18,9 @@ export interface WorkflowSource {
   script?: ScriptSettings;
 }
 
-/** The Lua files of an actions repository. */
-export interface ActionLibrary {
-  /** By the name that `require` takes: `prometheus.query`. `file` is relative to the repository, for messages. */
-  modules: Record<string, LuaModule>;
-  /** Why there is none; told when one of its words is used. */
-  problem: string | null;
-}
-
-export interface LuaModule {
-  file: string;
-  source: string;
-}
-
 export interface ScriptSettings {
   /** What `arg` and `...` hold. */
   args: string[];
-}
-
-/** An action that the loaded repository holds, by its path in the tables that `init.lua` returns. */
-export interface FoundAction {
-  /** `prometheus.query` */
-  name: string;
-  definition: ActionDefinition;
-  file: string;
-  line: number;
 }
 
 /** The event as a handler sees it: times in seconds as well, ids as strings. */
@@ -136,6 +115,8 @@ export interface RunRequest {
   effectKey: string;
   /** Text to run instead of a handler, as `signalbox repl` does. */
   code?: string;
+  /** Only look whether `code` is whole. */
+  check?: boolean;
 }
 
 /** How a run, or the part of it up to its first wait, ended. `operations` are those since the last answer. */

@@ -1,4 +1,4 @@
-import type { ActionLibrary } from "./host.ts";
+import type { ActionLibrary } from "../../actions/repository.ts";
 import { popValue, pushValue, type StoredValue } from "./sandbox.ts";
 import {
   compile,

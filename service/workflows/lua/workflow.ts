@@ -136,7 +136,7 @@ export class LuaWorkflow {
 
   /** For `WorkflowRun` alone. */
   begin(request: Omit<RunRequest, "workflow">): Coroutine | SourceError {
-    if (request.code !== undefined) return this.#beginLine(request.code);
+    if (request.code !== undefined) return this.#beginLine(request.code, request.check ?? false);
     const handler = this.#handlers[request.handler - 1];
     if (!handler)
       return this.#problem(`there is no handler ${request.handler}; it has ${this.#handlers.length}`);
@@ -157,7 +157,7 @@ export class LuaWorkflow {
   }
 
   /** A line of the REPL: an expression, whose values are printed, or statements. */
-  #beginLine(code: string): Coroutine | SourceError {
+  #beginLine(code: string, isCheck: boolean): Coroutine | SourceError {
     const { file } = this.#source;
     if (!this.#evaluate) return this.#problem("only scripts run text");
     if (!compile(this.#L, `return ${code}`, file)) {
@@ -167,6 +167,10 @@ export class LuaWorkflow {
         lua.lua_pop(this.#L, 1);
         return error;
       }
+    }
+    if (isCheck) {
+      lua.lua_pop(this.#L, 1);
+      compile(this.#L, "", file);
     }
     const line = popValue(this.#L);
     const coroutine = new Coroutine(this.#L, this.#evaluate, this.#limits, this.#meter);

@@ -1,0 +1,1 @@
+return { quiet_periods = require("analysis.quiet_periods") }

@@ -1,0 +1,1 @@
+return define_action({ source = "./programs", entrypoint = "tenant_lookup.mjs", executor = "native" })

@@ -1,0 +1,1 @@
+return { query = require("prometheus.query") }
