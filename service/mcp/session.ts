@@ -2,6 +2,7 @@ import { CLIENT_INFO_META_KEY, type McpServer, type ServerContext } from "@model
 import type { Client } from "../client/call.ts";
 import { type ConnectOptions, connect } from "../client/index.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
 import { Claims } from "./claims.ts";
 
 export interface SessionOptions {
@@ -15,11 +16,14 @@ export interface SessionOptions {
 
 /** What one MCP client has open with the service. */
 export interface Session {
+  readonly id: string;
   /** The service, found or started at the first call. */
   client(): Promise<Client>;
   readonly claims: Claims;
   /** Who acts: `@reviewer`, or `mcp:claude-code` after the client's name. */
   agent(context: ServerContext, server: McpServer): string;
+  /** Tells whoever pushed it that the event is with this session. */
+  delivered(event_id: string, lease: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -35,10 +39,20 @@ export function openSession(options: SessionOptions): Session {
   };
   const { clock = systemClock, holdMs, onError } = options;
   const claims = new Claims({ clock, holdMs, client, onError });
+  const id = newId("mcp");
   return {
+    id,
     client,
     claims,
     agent: (context, server) => options.agent ?? `mcp:${wordOf(clientName(context, server))}`,
+    async delivered(event_id, lease) {
+      try {
+        await (await client()).giveReceipt({ event_id, lease, kind: "delivered", session: id });
+      } catch (error) {
+        // It is with the session all the same.
+        onError(error);
+      }
+    },
     async close() {
       await claims.close();
       // A connection that was never made needs no end; one that failed has none.

@@ -82,6 +82,7 @@ const look = defineTool({
   output: z.object({
     event: eventView,
     deliveries: whole.deliveries,
+    receipts: whole.receipts,
     caused: z.array(eventView),
     runs: z.array(z.object({ run_id: z.string(), workflow: z.string().nullable(), status: z.string() })),
     effects: z.array(z.object({ id: z.string(), summary: z.string(), state: z.string() })),
@@ -91,17 +92,20 @@ const look = defineTool({
   async run({ event_id }, { client, signal }) {
     const found = await client.getEvent({ event_id }, { signal });
     const event = viewOf(found.event, caps.one);
-    const caused = found.caused.slice(0, 20).map((one) => viewOf(one, caps.many));
+    const consequences = found.caused.filter(({ type }) => !type.startsWith("signalbox.receipt."));
+    const caused = consequences.slice(0, 20).map((one) => viewOf(one, caps.many));
+    const { receipts } = found;
     const runs = found.runs.map(({ run_id, workflow, status }) => ({ run_id, workflow, status }));
     const effects = found.effects.map(({ id, summary, state }) => ({ id, summary, state }));
     const facts = [
       ...found.deliveries.map((one) => `${one.status}${one.claimed_by ? ` by ${one.claimed_by}` : ""}`),
+      ...receipts.map((one) => `${one.kind} by ${one.agent} at ${new Date(one.time_ms).toISOString()}`),
       ...runs.map((run) => `run ${run.run_id} of ${run.workflow}: ${run.status}`),
       ...effects.map((effect) => `${effect.id} ${effect.summary}: ${effect.state}`),
     ];
     const causedText = caused.length === 0 ? [] : ["It caused:", ...caused.map((view) => quote(view))];
     return {
-      data: { event, deliveries: found.deliveries, caused, runs, effects, notice },
+      data: { event, deliveries: found.deliveries, receipts, caused, runs, effects, notice },
       text: [notice, quote(event), facts.join("\n"), ...causedText]
         .filter((part) => part !== "")
         .join("\n\n"),

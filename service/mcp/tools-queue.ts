@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { Client } from "../client/call.ts";
 import { durationMs } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import { type NewEvent, newEvent, pushed } from "../contract/events.ts";
@@ -118,6 +119,7 @@ const claim = defineTool({
   async run(input, { client, session, agent, signal }) {
     const { claimed } = await client.claimEvents({ ...input, agent }, { signal });
     await session.claims.add(claimed);
+    await Promise.all(claimed.map((one) => session.delivered(one.event.id, one.lease)));
     const views = claimed.map(claimedViewOf);
     const text =
       views.length === 0
@@ -181,13 +183,24 @@ const reply = defineTool({
   annotations: adding,
   async run({ lease, ...answer }, context) {
     const { client, session, agent, signal } = context;
-    // Without a claim an event may be answered as well, unless somebody else has it.
     const held = lease ?? session.claims.leaseOf(answer.event_id);
-    const data = await client.reply({ ...answer, agent, ...(held ? { lease: held } : {}) }, { signal });
+    if (held === undefined) await refuseHeld(client, answer.event_id);
+    const who = { agent, session: session.id, ...(held === undefined ? {} : { lease: held }) };
+    const data = await client.reply({ ...answer, ...who }, { signal });
     session.claims.forget(answer.event_id);
     return { data, text: `${data.reply_id} answers ${data.event_id}, which is ${data.status}.` };
   },
 });
+
+/** Without a claim an event may be answered as well, but not under the hands of another session with the same name. */
+async function refuseHeld(client: Client, event_id: string): Promise<void> {
+  const { deliveries } = await client.getEvent({ event_id });
+  const held = deliveries.find(({ status }) => status === "processing");
+  if (held === undefined) return;
+  throw new SignalboxError("lease_lost", `${event_id} is claimed by another session of ${held.claimed_by}`, {
+    hint: "Leave it to that one; it comes again if that one does not finish it.",
+  });
+}
 
 const complete = defineTool({
   name: "complete",

@@ -113,6 +113,7 @@ export function failed(error: unknown): CallToolResult {
   return {
     isError: true,
     content: [{ type: "text", text: `${code}: ${message}\n${hint}` }],
-    structuredContent: { error: { code, message, hint } },
+    // Not as structured content: clients of the older library hold that against the schema of a good result.
+    _meta: { "signalbox/error": { code, message, hint } },
   };
 }

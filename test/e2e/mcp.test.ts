@@ -1,10 +1,20 @@
 /** `signalbox mcp` as the programs have it that start it: a process, spoken to by the client of another project. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../service/client/index.ts";
 import { eventually } from "../harness/eventually.ts";
-import { connectMcp, eras, type Installed, install, newHome, signalbox } from "../harness/mcp.ts";
+import {
+  connectMcp,
+  environment,
+  eras,
+  type Installed,
+  install,
+  newHome,
+  signalbox,
+} from "../harness/mcp.ts";
 
 let installed: Installed;
 beforeAll(() => {
@@ -43,6 +53,11 @@ describe.each(eras)("signalbox mcp, protocol %s", (era) => {
     );
     const answer = await second.call("reply", { event_id, body: "done", status: "success" });
     expect(answer.data).toMatchObject({ event_id, status: "completed" });
+    const receipts = (await (await owner(home)).getEvent({ event_id })).receipts;
+    expect(receipts.map(({ kind, agent, detail }) => [kind, agent, detail])).toEqual([
+      ["delivered", "@reviewer", null],
+      ["acted", "@reviewer", "reply"],
+    ]);
     const shown = await first.call("event", { event_id });
     expect(shown.data).toMatchObject({
       deliveries: [{ status: "completed" }],
@@ -293,6 +308,46 @@ describe("what happens to claims and to the service", () => {
     }
   });
 
+  it("M10 what one session holds no other can end, also under the same name", async () => {
+    const home = newHome(installed);
+    const [holder, other] = [await connectMcp(installed, { home }), await connectMcp(installed, { home })];
+    await holder.call("push", { topic: "work", body: "x" });
+    const { data } = await holder.call("claim", { topic: "work" });
+    const { event, lease } = data.claimed[0];
+    for (const tool of ["reply", "complete", "fail", "release", "extend"])
+      expect(await other.refusal(tool, { event_id: event.id }), tool).toMatchObject({ code: "lease_lost" });
+    expect(await other.refusal("complete", { event_id: event.id, lease: "lea_guessed" })).toMatchObject({
+      code: "lease_lost",
+    });
+    // The proof itself may be handed on.
+    expect((await other.call("complete", { event_id: event.id, lease })).data.delivery.status).toBe(
+      "completed",
+    );
+  });
+
+  it("what was never claimed can be answered by whoever sees it", async () => {
+    const mcp = await connectMcp(installed, { home: newHome(installed) });
+    const { data } = await mcp.call("push", { topic: "questions", body: "x?" });
+    expect((await mcp.call("reply", { event_id: data.event_id, body: "y" })).data.status).toBe("completed");
+  });
+
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "U15 %s ends it in an orderly way, and claims go back",
+    async (name) => {
+      const home = newHome(installed);
+      const mcp = await connectMcp(installed, { home });
+      await mcp.call("push", { topic: "work", body: "x" });
+      const { data } = await mcp.call("claim", { topic: "work" });
+      const client = await owner(home);
+      process.kill(mcp.pid, name);
+      const { id } = data.claimed[0].event;
+      await eventually(
+        async () => (await client.getEvent({ event_id: id })).deliveries[0]?.status === "pending",
+      );
+      client.close();
+    },
+  );
+
   it("U15 a claim is renewed while the session lives and goes back when its standard input ends", async () => {
     const home = newHome(installed);
     const mcp = await connectMcp(installed, { home });
@@ -334,14 +389,20 @@ describe("what happens to claims and to the service", () => {
     expect((await heir.call("claim", { topic: "later", wait_ms: 5_000 })).data.claimed).toHaveLength(1);
   });
 
-  it("starts the service at the first call, finds it again after a kill -9, and keeps its claims", async () => {
+  it("starts the service at the first call, finds it again after a kill -9, and keeps claims and subscriptions", async () => {
     const home = newHome(installed);
     const mcp = await connectMcp(installed, { home });
     await mcp.client.listTools();
     await expect(owner(home)).rejects.toMatchObject({ code: "service_unreachable" });
     await mcp.call("push", { topic: "work", body: "x" });
     const { data } = await mcp.call("claim", { topic: "work" });
+    const told: string[] = [];
+    mcp.client.setNotificationHandler(
+      "notifications/resources/updated",
+      ({ params }) => void told.push(params.uri),
+    );
     const { pid } = (await mcp.call("status")).data;
+    await mcp.client.subscribeResource({ uri: "signalbox://topics/work" });
     process.kill(pid, "SIGKILL");
     const later = await eventually(async () => {
       const result = await mcp.client.callTool({ name: "status", arguments: {} });
@@ -350,6 +411,10 @@ describe("what happens to claims and to the service", () => {
     expect(later?.pid).not.toBe(pid);
     const event_id = data.claimed[0].event.id;
     expect((await mcp.call("reply", { event_id, body: "survived" })).data.status).toBe("completed");
+    await eventually(async () => {
+      await mcp.call("push", { topic: "work", body: "y" });
+      return told.length > 0;
+    });
   });
 
   it("with SIGNALBOX_NO_AUTOSTART a call says that the service is not there, and goes well once it is", async () => {
@@ -375,6 +440,45 @@ describe("what happens to claims and to the service", () => {
     expect(await sourceOf([], { OC_AGENT_ID: "@three" })).toBe("@three");
     expect(await sourceOf([], {})).toBe("mcp:claude-code-2");
     expect(await sourceOf([], {}, "…")).toBe("mcp:client");
+  });
+
+  it("what it can't read is passed over, and standard output holds nothing but the protocol", async () => {
+    const home = newHome(installed);
+    const child = spawn(process.execPath, [installed.command, "mcp"], { env: environment(installed, home) });
+    let out = "";
+    child.stdout.on("data", (piece: Buffer) => {
+      out += piece.toString();
+    });
+    const answers = () =>
+      out
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as { id?: number; error?: object });
+    const info = {
+      protocolVersion: "2025-06-18",
+      capabilities: {},
+      clientInfo: { name: "raw", version: "1" },
+    };
+    const lines = [
+      { jsonrpc: "2.0", id: 1, method: "initialize", params: info },
+      { jsonrpc: "2.0", method: "notifications/initialized" },
+      { jsonrpc: "2.0", id: 2, method: "no/such" },
+      { jsonrpc: "2.0", id: 3, method: "tools/call", params: { name: "push", arguments: 7 } },
+      {
+        jsonrpc: "2.0",
+        id: 4,
+        method: "tools/call",
+        params: { name: "push", arguments: { topic: "t", body: "x" } },
+      },
+    ];
+    child.stdin.write(`nonsense\n{"a":1}\n\n${lines.map((line) => JSON.stringify(line)).join("\n")}\n[]\n`);
+    await eventually(() => answers().some(({ id }) => id === 4));
+    const byId = new Map(answers().map((answer) => [answer.id, answer]));
+    expect([2, 3].map((id) => byId.get(id)?.error)).toEqual([expect.any(Object), expect.any(Object)]);
+    expect(byId.get(4)?.error).toBeUndefined();
+    child.stdin.end();
+    const [code] = await once(child, "exit");
+    expect(code).toBe(0);
   });
 
   it("the library is in a bundle of its own, which no other command reads", () => {

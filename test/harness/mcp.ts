@@ -118,9 +118,8 @@ export async function connectMcp(installed: Installed, options: McpOptions): Pro
     async refusal(tool, input = {}) {
       const result = await ask(tool, input);
       expect(result.isError, textOf(result)).toBe(true);
-      const { error } = result.structuredContent as {
-        error: { code: string; message: string; hint: string };
-      };
+      expect(result.structuredContent).toBeUndefined();
+      const error = result._meta?.["signalbox/error"] as { code: string; message: string; hint: string };
       expect(textOf(result)).toBe(`${error.code}: ${error.message}\n${error.hint}`);
       return error;
     },
