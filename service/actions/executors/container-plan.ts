@@ -14,6 +14,8 @@ export interface ContainerPlan {
   readonly dockerfile: string | null | undefined;
   /** Null: what the image itself starts. */
   readonly command: readonly string[] | null;
+  /** What the action file has installed. */
+  readonly packages: readonly string[];
   /** One sentence for an approval. */
   readonly note: string;
 }
@@ -25,6 +27,8 @@ const DEFAULT_IMAGES = {
   python: "docker.io/library/python:3-slim",
   node: "docker.io/library/node:22-slim",
   other: "docker.io/library/debian:stable-slim",
+  /** Has the names of packages that such files use. */
+  system: "docker.io/library/alpine:3",
 };
 
 /**
@@ -37,39 +41,62 @@ export function planContainer(program: ActionProgram): ContainerPlan {
   if (base !== null && !/^[A-Za-z0-9][\w./:@-]{0,250}$/.test(base))
     throw new SignalboxError("action_source", `${JSON.stringify(base)} is no name of an image`);
   if (existsSync(join(program.dir, "Dockerfile"))) {
-    const named = program.entrypoint === null ? null : findEntry(program.dir, program.entrypoint);
+    const named = program.entrypoint === null ? null : findEntry(program);
     return {
       image: `signalbox-action:${program.digest.slice(0, 32)}`,
       dockerfile: null,
       command: named === null ? null : showEntry(named),
+      packages: [],
       note: "Its image is built from its Dockerfile, with the network.",
     };
   }
-  const entry = findEntry(program.dir, program.entrypoint);
-  const from = base ?? DEFAULT_IMAGES[languageOf(entry)];
-  const install = installWords(findDependencies(program.dir, entry));
-  const command = showEntry(entry);
-  if (install === null) return { image: from, dockerfile: undefined, command, note: `Its image is ${from}.` };
-  const dockerfile = `FROM ${from}\nWORKDIR /action\nCOPY . /action\nRUN ${install}\n`;
+  const entry = findEntry(program);
+  const dependencies = findDependencies(program, entry);
+  const from = base ?? DEFAULT_IMAGES[dependencies.kind === "system" ? "system" : languageOf(entry)];
+  const install = installLines(dependencies);
+  const rest = { command: showEntry(entry), packages: dependencies.more };
+  if (install.length === 0)
+    return { image: from, dockerfile: undefined, ...rest, note: `Its image is ${from}.` };
+  const dockerfile = [`FROM ${from}`, "WORKDIR /action", "COPY . /action", ...install, ""].join("\n");
   return {
     image: `signalbox-action:${sha256(`${program.digest}\n${dockerfile}`).slice(0, 32)}`,
-    ...{ dockerfile, command },
-    note: `Its image is ${from} with the packages it names, installed with the network.`,
+    ...{ dockerfile, ...rest },
+    note: `Its image is ${from} with its packages, installed with the network.`,
   };
 }
 
-function languageOf({ interpreter }: Entry): keyof typeof DEFAULT_IMAGES {
+function languageOf({ interpreter }: Entry): "python" | "node" | "other" {
   return interpreter === "python" || interpreter === "node" ? interpreter : "other";
 }
 
-function installWords(dependencies: Dependencies): string | null {
-  switch (dependencies.kind) {
-    case "python":
-      return `pip install --no-cache-dir ${dependencies.from === "requirements.txt" ? "--requirement requirements.txt" : "."}`;
-    case "node":
-      return dependencies.locked ? "npm ci --omit=dev" : "npm install --omit=dev --no-package-lock";
+/** In the form without a shell, so that no name is read by one. */
+function installLines(dependencies: Dependencies): string[] {
+  const line = (...words: string[]) => `RUN ${JSON.stringify(words)}`;
+  const { kind, more } = dependencies;
+  switch (kind) {
+    case "python": {
+      const listed = { "requirements.txt": ["--requirement", "requirements.txt"], "pyproject.toml": ["."] };
+      const from = dependencies.from === null ? [] : listed[dependencies.from];
+      return [line("pip", "install", "--no-cache-dir", ...from, ...more)];
+    }
+    case "node": {
+      const { from } = dependencies;
+      const listed = from === "the lock file" ? [line("npm", "ci", "--omit=dev")] : [];
+      const install = [
+        "npm",
+        "install",
+        "--omit=dev",
+        "--no-save",
+        "--no-package-lock",
+        "--prefix",
+        "/action",
+      ];
+      return [...listed, ...(from === "package.json" || more.length > 0 ? [line(...install, ...more)] : [])];
+    }
+    case "system":
+      return [line("apk", "add", "--no-cache", ...more)];
     case "none":
-      return null;
+      return [];
   }
 }
 

@@ -140,10 +140,39 @@ describe("the words for docker and podman", () => {
     );
     await call(executor(env), program);
     expect(readFileSync(join(base, "bin/dockerfile"), "utf8")).toBe(
-      "FROM node:22\nWORKDIR /action\nCOPY . /action\nRUN npm ci --omit=dev\n",
+      `FROM node:22\nWORKDIR /action\nCOPY . /action\nRUN ["npm","ci","--omit=dev"]\n`,
     );
     const run = calls().find(([word]) => word === "run")!;
     expect(run.slice(-3)).toEqual(["node", expect.stringMatching(/^signalbox-action:/), "index.js"]);
+  });
+
+  it("B19 installs the packages that the action file names", async () => {
+    const { env } = fake("docker", `${ANSWERS}\n[ "$1" = build ] && cat "$5" > $(dirname $0)/dockerfile`);
+    const cases: [Files, string[], string][] = [
+      [
+        { "a.py": "" },
+        ["httpx>=0.27", "rich"],
+        'python:3-slim RUN ["pip","install","--no-cache-dir","httpx>=0.27","rich"]',
+      ],
+      [
+        { "a.py": "", "requirements.txt": "x" },
+        ["rich"],
+        'python:3-slim RUN ["pip","install","--no-cache-dir","--requirement","requirements.txt","rich"]',
+      ],
+      [
+        { "a.js": "" },
+        ["a@1"],
+        'node:22-slim RUN ["npm","install","--omit=dev","--no-save","--no-package-lock","--prefix","/action","a@1"]',
+      ],
+      [{ "a.sh": "" }, ["bash", "jq"], 'alpine:3 RUN ["apk","add","--no-cache","bash","jq"]'],
+    ];
+    for (const [index, [files, deps, expected]] of cases.entries()) {
+      const program = await docker(files, { name: `deps.n${index}`, deps });
+      expect((await executor(env).describe(program)).packages).toEqual(deps);
+      await call(executor(env), program);
+      const [from, , , run] = readFileSync(join(base, "bin/dockerfile"), "utf8").split("\n");
+      expect(`${from} ${run}`).toBe(`FROM docker.io/library/${expected}`);
+    }
   });
 
   it("says what the build said when it failed", async () => {

@@ -62,6 +62,7 @@ export function createContainerExecutor({ env, cache, runs, log }: ContainerOpti
       return {
         argv: this.argv(program),
         sandbox: "container",
+        packages: plan.packages,
         notes: [SHUT_IN, ...showPowers(program), plan.note],
       };
     },

@@ -31,12 +31,12 @@ afterEach(() => rmSync(base, { recursive: true, force: true }));
 const offline = {
   ...process.env,
   ...{
-    PIP_INDEX_URL: "https://index.invalid/simple",
+    PIP_INDEX_URL: "https://packages.invalid/simple",
     PIP_EXTRA_INDEX_URL: "",
     PIP_FIND_LINKS: "",
     PIP_CONFIG_FILE: "/dev/null",
   },
-  ...{ NPM_CONFIG_REGISTRY: "https://registry.invalid/", NPM_CONFIG_FETCH_RETRIES: "0" },
+  ...{ NPM_CONFIG_REGISTRY: "https://packages.invalid/", NPM_CONFIG_FETCH_RETRIES: "0" },
 };
 function executor(env: NodeJS.ProcessEnv = offline): Executor {
   const made = createExecutors({ cacheDir: join(base, "cache"), log: silentLog, env });
@@ -102,7 +102,7 @@ describe("K23 K1 actions of a git repository, with dependencies, offline", () =>
       makeRequest({ params: { name: "Ada" }, progress: (text) => told.push(text) }),
     );
     expect(first.result).toEqual({ hello: "Ada" });
-    expect(told).toEqual(["building the Python environment", "installing what requirements.txt names"]);
+    expect(told).toEqual(["building the Python environment", "installing its packages"]);
     // The second time there is nothing to do.
     expect(
       await call(native, program, { params: { name: "Bob" }, progress: (text) => told.push(text) }),
@@ -136,7 +136,7 @@ describe("K23 K1 actions of a git repository, with dependencies, offline", () =>
     expect(
       await call(native, program, { params: { name: "ada" }, progress: (text) => told.push(text) }),
     ).toBe("ADA");
-    expect(told).toEqual(["installing what the lock file names"]);
+    expect(told).toEqual(["installing its packages"]);
   });
 });
 
@@ -156,6 +156,60 @@ describe("installing", () => {
   it("K23 takes the dependencies of a pyproject.toml too", async () => {
     const text = '[project]\nname = "p"\nversion = "1"\ndependencies = ["signalbox-x>=1,<2"]\n';
     expect(await call(native, await python({ "pyproject.toml": text }))).toBe(1);
+  });
+
+  it("B19 takes packages that the action file names, and has others installed when these change", async () => {
+    const program = await python({}, { deps: ["signalbox-x==1.0"] });
+    expect(await call(native, program)).toBe(1);
+    expect(await native.describe(program)).toMatchObject({ packages: ["signalbox-x==1.0"] });
+    expect((await native.describe(program)).notes.at(-1)).toContain("signalbox-x==1.0 is installed");
+    await expect(call(native, { ...program, deps: ["signalbox-x==2.0"] })).rejects.toMatchObject({
+      code: "action_setup_failed",
+    });
+    await expect(call(native, { ...program, deps: [] })).rejects.toThrow("No module named 'signalbox_x'");
+    for (const words of ["--pre", "-e .", "git+https://h/r", "a; rm"])
+      expect(
+        () => native.describe({ ...program, language: "node", deps: [words] }),
+        words,
+      ).rejects.toMatchObject({
+        code: "action_setup_failed",
+      });
+  });
+
+  it("B19 npm gets the packages of the action file by their names, and no other folder to put them in", async () => {
+    const seen = join(base, "seen");
+    const bin = join(base, "bin");
+    writeFiles(bin, { npm: `#!/bin/sh\nprintf '%s\\n' "$@" > ${seen}\n` });
+    native = executor({ ...offline, PATH: `${bin}:${process.env.PATH}` });
+    const program = await makeProgram(
+      base,
+      { "index.js": "console.log(1)" },
+      { deps: ["@scope/loud@^1.2", "quiet"] },
+    );
+    expect(await call(native, program)).toBe(1);
+    const words = readFileSync(seen, "utf8").trim().split("\n");
+    expect(words.slice(0, 2)).toEqual(["install", "--ignore-scripts"]);
+    expect(words.slice(-3)).toEqual(["--", "@scope/loud@^1.2", "quiet"]);
+    expect(words.find((word) => word.startsWith("--prefix="))).toMatch(/\/files$/);
+  });
+
+  it("B19 shell programs say what the machine has to have", async () => {
+    const program = await makeProgram(base, { "run.sh": "echo 1" }, { deps: ["jq", "curl"] });
+    expect((await native.describe(program)).notes.at(-1)).toBe(
+      "It needs jq, curl, which this machine has to have.",
+    );
+    expect(await call(native, program)).toBe(1);
+  });
+
+  it("B19 a named language counts more than a file's name", async () => {
+    const program = await makeProgram(
+      base,
+      { query: "print(1)" },
+      { entrypoint: "query", language: "python" },
+    );
+    expect(await call(native, program)).toBe(1);
+    expect(native.argv({ ...program, language: "shell" })).toEqual(["sh", "query"]);
+    expect(() => native.argv({ ...program, language: "other" })).toThrow("can't be started");
   });
 
   it("K23 does without a pip of the machine's own", async () => {

@@ -7,43 +7,83 @@ import { SignalboxError } from "../../contract/errors.ts";
 import { runProcessGroup } from "../../lib/process-group.ts";
 import { pathInside } from "../sources/digest.ts";
 import { type Entry, readPackage } from "./entrypoint.ts";
+import type { ActionProgram } from "./executor.ts";
 import type { Interpreter, Interpreters } from "./interpreters.ts";
 import type { Build } from "./program-cache.ts";
 
-/** What has to be installed before a program runs; nothing of it runs code of its own while it is installed. */
+/**
+ * What has to be installed before a program runs; nothing of it runs code of its own while it is installed. `from` is
+ * the file that names packages, `more` those that the action file names besides.
+ */
 export type Dependencies =
-  | { readonly kind: "none" }
-  | { readonly kind: "python"; readonly from: "requirements.txt" | "pyproject.toml" }
-  | { readonly kind: "node"; readonly locked: boolean };
+  | { readonly kind: "none"; readonly more: readonly [] }
+  | { readonly kind: "python"; readonly from: PythonList | null; readonly more: readonly string[] }
+  | { readonly kind: "node"; readonly from: NodeList | null; readonly more: readonly string[] }
+  /** Programs of the system, which only a container can be given. */
+  | { readonly kind: "system"; readonly more: readonly string[] };
+
+type PythonList = "requirements.txt" | "pyproject.toml";
+type NodeList = "the lock file" | "package.json";
 
 const project = z.object({ project: z.object({ dependencies: z.array(z.string()).optional() }).optional() });
 const hasAny = (value: unknown) =>
   typeof value === "object" && value !== null && Object.keys(value).length > 0;
 
-/** @throws SignalboxError `action_source` when the file that lists them can't be read */
-export function findDependencies(dir: string, entry: Entry): Dependencies {
-  if (entry.interpreter === "python") {
-    if (existsSync(join(dir, "requirements.txt"))) return { kind: "python", from: "requirements.txt" };
-    if (pythonProject(dir).length > 0) return { kind: "python", from: "pyproject.toml" };
+/** @throws SignalboxError `action_source` when a list can't be read, `action_setup_failed` for words that are no package */
+export function findDependencies(
+  { dir, deps = [] }: Pick<ActionProgram, "dir" | "deps">,
+  entry: Entry,
+): Dependencies {
+  const none = { kind: "none", more: [] } as const;
+  switch (entry.interpreter) {
+    case "python": {
+      const from = pythonList(dir);
+      const more = deps.map(checkRequirement);
+      return from === null && more.length === 0 ? none : { kind: "python", from, more };
+    }
+    case "node": {
+      const from = nodeList(dir);
+      const more = deps.map((words) => checkPackage(words, /^(@[\w.-]+\/)?\w[\w.-]*(@[\w.^~<>=|* -]+)?$/));
+      return from === null && more.length === 0 ? none : { kind: "node", from, more };
+    }
+    default: {
+      const more = deps.map((words) => checkPackage(words, /^[A-Za-z0-9][\w.+-]*$/));
+      return more.length === 0 ? none : { kind: "system", more };
+    }
   }
-  if (entry.interpreter === "node" && existsSync(join(dir, "package.json"))) {
-    const { dependencies, optionalDependencies } = readPackage(dir);
-    const locked = ["package-lock.json", "npm-shrinkwrap.json"].some((name) => existsSync(join(dir, name)));
-    if (hasAny(dependencies) || hasAny(optionalDependencies)) return { kind: "node", locked };
-  }
-  return { kind: "none" };
 }
 
-/** One sentence for an approval, or null. */
-export function showDependencies(dependencies: Dependencies): string | null {
-  if (dependencies.kind === "none") return null;
-  const from =
-    dependencies.kind === "python"
-      ? dependencies.from
-      : dependencies.locked
-        ? "its lock file"
-        : "package.json";
-  return `Before its first run the packages that ${from} names are installed for it alone, without running their scripts.`;
+function pythonList(dir: string): PythonList | null {
+  if (existsSync(join(dir, "requirements.txt"))) return "requirements.txt";
+  return pythonProject(dir).length > 0 ? "pyproject.toml" : null;
+}
+
+function nodeList(dir: string): NodeList | null {
+  if (!existsSync(join(dir, "package.json"))) return null;
+  const { dependencies, optionalDependencies } = readPackage(dir);
+  if (!hasAny(dependencies) && !hasAny(optionalDependencies)) return null;
+  const isLocked = ["package-lock.json", "npm-shrinkwrap.json"].some((name) => existsSync(join(dir, name)));
+  return isLocked ? "the lock file" : "package.json";
+}
+
+/** Sentences for an approval. */
+export function showDependencies(dependencies: Dependencies): string[] {
+  const names = dependencies.more.join(", ");
+  switch (dependencies.kind) {
+    case "none":
+      return [];
+    case "system":
+      return [`It needs ${names}, which this machine has to have.`];
+    default: {
+      const lists = [
+        ...(dependencies.from === null ? [] : [`what ${dependencies.from} names`]),
+        ...(names === "" ? [] : [names]),
+      ];
+      return [
+        `Before its first run ${lists.join(" and ")} is installed for it alone, without running any of it.`,
+      ];
+    }
+  }
 }
 
 function pythonProject(dir: string): string[] {
@@ -63,8 +103,8 @@ interface Install extends Build {
 
 /** @throws SignalboxError `action_setup_failed`, `executor_missing`, `action_cancelled` */
 export async function installDependencies(dependencies: Dependencies, install: Install): Promise<void> {
-  if (dependencies.kind === "python") await installPython(dependencies.from, install);
-  if (dependencies.kind === "node") await installNode(dependencies.locked, install);
+  if (dependencies.kind === "python") await installPython(dependencies, install);
+  if (dependencies.kind === "node") await installNode(dependencies, install);
 }
 
 /** Where a Python environment has its programs. */
@@ -72,16 +112,20 @@ export function venvPrograms(home: string): string {
   return join(home, "venv", process.platform === "win32" ? "Scripts" : "bin");
 }
 
-async function installPython(from: "requirements.txt" | "pyproject.toml", install: Install): Promise<void> {
+async function installPython(
+  { from, more }: Extract<Dependencies, { kind: "python" }>,
+  install: Install,
+): Promise<void> {
   const python = await install.interpreters.python();
   const { files, home, progress } = install;
-  const wanted =
+  const listed =
     from === "requirements.txt" ? readRequirements(files, from) : pythonProject(files).map(checkRequirement);
+  const named = [...(from === "pyproject.toml" ? listed : []), ...more];
   progress("building the Python environment");
   const venv = ["-m", "venv", ...(python.canInstallElsewhere ? ["--without-pip"] : []), join(home, "venv")];
   await run(install, python, [python.path, ...venv], "python3 -m venv");
-  if (wanted.length === 0) return;
-  progress(`installing what ${from} names`);
+  if (listed.length + more.length === 0) return;
+  progress("installing its packages");
   const wheels = ["wheels", "wheelhouse", "vendor"].find(
     (name) => globSync(`${name}/*.whl`, { cwd: files }).length > 0,
   );
@@ -95,7 +139,8 @@ async function installPython(from: "requirements.txt" | "pyproject.toml", instal
     // A source package would run its own code here, outside of any sandbox.
     ...["--only-binary", ":all:"],
     ...(wheels === undefined ? [] : ["--no-index", "--find-links", join(files, wheels)]),
-    ...(from === "requirements.txt" ? ["--requirement", join(files, from)] : ["--", ...wanted]),
+    ...(from === "requirements.txt" ? ["--requirement", join(files, from)] : []),
+    ...["--", ...named],
   ];
   await run(install, python, words, "pip");
 }
@@ -125,27 +170,39 @@ function checkRequirement(words: string): string {
   throw unfit(`${JSON.stringify(words)} is neither a package by its name nor a wheel`);
 }
 
+function checkPackage(words: string, pattern: RegExp): string {
+  if (pattern.test(words)) return words;
+  throw unfit(`${JSON.stringify(words)} is no package by its name`);
+}
+
 function unfit(message: string): SignalboxError {
   const hint =
     'Packages are installed as wheels, so that none runs code while it is installed: name it with a version, lay a wheel into `wheels/`, or choose `executor = "docker"`.';
   return new SignalboxError("action_setup_failed", message, { hint });
 }
 
-async function installNode(locked: boolean, install: Install): Promise<void> {
+async function installNode(
+  { from, more }: Extract<Dependencies, { kind: "node" }>,
+  install: Install,
+): Promise<void> {
   const npm = install.interpreters.npm();
   const node = install.interpreters.node();
-  install.progress(`installing what ${locked ? "the lock file" : "package.json"} names`);
   const words = [
-    ...[npm, locked ? "ci" : "install", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"],
+    ...["--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier"],
     // A .npmrc among the files could name another program as git, which npm would start.
-    ...[
-      `--git=${join(install.home, "no-git")}`,
-      `--cache=${join(install.home, "npm-cache")}`,
-      "--no-update-notifier",
-    ],
-    ...(locked ? [] : ["--no-package-lock"]),
+    ...[`--git=${join(install.home, "no-git")}`, `--cache=${join(install.home, "npm-cache")}`],
+    // Otherwise it looks further up for a project to install into.
+    `--prefix=${install.files}`,
   ];
-  await run(install, node, words, "npm");
+  install.progress("installing its packages");
+  if (from === "the lock file") await run(install, node, [npm, "ci", ...words], "npm");
+  if (from === "package.json" || more.length > 0)
+    await run(
+      install,
+      node,
+      [npm, "install", ...words, "--no-save", "--no-package-lock", "--", ...more],
+      "npm",
+    );
   await rm(join(install.home, "npm-cache"), { recursive: true, force: true });
 }
 

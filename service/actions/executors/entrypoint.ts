@@ -11,6 +11,7 @@ import {
 import { join, relative } from "node:path";
 import { SignalboxError } from "../../contract/errors.ts";
 import { pathInside } from "../sources/digest.ts";
+import type { ActionLanguage, ActionProgram } from "./executor.ts";
 
 /** The file that is started, and by what. */
 export interface Entry {
@@ -29,11 +30,12 @@ const OTHER_FILES = ["main", "run", "main.sh", "run.sh"];
  * pyproject.toml lie, of Node where package.json does (its `main` first), else any; else the only script there is.
  * @throws SignalboxError `action_source` when there is none, more than one, or it leads outside
  */
-export function findEntry(dir: string, entrypoint: string | null): Entry {
+export function findEntry(program: Pick<ActionProgram, "dir" | "entrypoint" | "language">): Entry {
+  const { dir, entrypoint, language = null } = program;
   const file = entrypoint ?? guess(dir);
   const path = pathInside(dir, file, "entrypoint");
   if (!statSync(path).isFile()) throw unfit(`entrypoint ${file} is not a file`);
-  const interpreter = interpreterOf(path);
+  const interpreter = language === null ? interpreterOf(path) : interpreterFor(language, path);
   if (interpreter === undefined)
     throw unfit(`entrypoint ${file} can't be started: it is neither Python, Node nor shell, nor executable`);
   // Links inside are kept as written: argv[0] and imports go by the name the author gave.
@@ -98,6 +100,12 @@ function interpreterOf(path: string): Entry["interpreter"] | undefined {
   if (/\.[cm]?[jt]s$/.test(path)) return "node";
   if (/\.sh$/.test(path) || /^#!\/bin\/sh\s*$/.test(first)) return "sh";
   return isExecutable(path) ? null : undefined;
+}
+
+function interpreterFor(language: ActionLanguage, path: string): Entry["interpreter"] | undefined {
+  if (language === "python" || language === "node") return language;
+  if (isExecutable(path)) return null;
+  return language === "shell" ? "sh" : undefined;
 }
 
 function firstLine(path: string): string {

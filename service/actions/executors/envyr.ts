@@ -36,6 +36,7 @@ export function createEnvyrExecutor({ env, cache, runs }: EnvyrOptions): Executo
       return {
         argv: this.argv(program),
         sandbox: "container",
+        packages: [],
         notes: ["envyr runs it in a container of its making.", ...showClaims(program)],
       };
     },

@@ -21,7 +21,13 @@ export interface ActionProgram {
   readonly powers: ActionPowers;
   /** For `docker`: the image to build on where the source has no Dockerfile. Null or absent: one that fits the language. */
   readonly image?: string | null;
+  /** What the entrypoint is written in; null or absent: told by its name and first line. */
+  readonly language?: ActionLanguage | null;
+  /** Packages it needs besides those its own files name: of pip, of npm, or of the system for shell. */
+  readonly deps?: readonly string[];
 }
+
+export type ActionLanguage = "python" | "node" | "shell" | "other";
 
 export type ExecutorId = "native" | "docker" | "envyr";
 
@@ -70,6 +76,8 @@ export type SandboxId = "bubblewrap" | "container" | "none";
 export interface ProgramDescription {
   readonly argv: readonly string[];
   readonly sandbox: SandboxId;
+  /** `deps` as they are installed. What is approved has to hold them too: its files do not name them. */
+  readonly packages: readonly string[];
   /** One sentence each: what is shut, what is open, what is not enforced here. */
   readonly notes: readonly string[];
 }

@@ -1,5 +1,6 @@
 import { delimiter, dirname, join } from "node:path";
 import { type Bubblewrap, bubblewrapArgv } from "../../lib/bubblewrap.ts";
+import { canonicalJson, sha256 } from "../../lib/canonical.ts";
 import { findDependencies, installDependencies, showDependencies, venvPrograms } from "./dependencies.ts";
 import { type Entry, findEntry, showEntry } from "./entrypoint.ts";
 import type { ActionProgram, ActionRequest, Executor } from "./executor.ts";
@@ -43,19 +44,20 @@ export function createNativeExecutor(options: NativeOptions): Executor {
     async prepare(program, waiting) {
       await prepare(program, waiting);
     },
-    argv: (program) => showEntry(findEntry(program.dir, program.entrypoint)),
+    argv: (program) => showEntry(findEntry(program)),
     async describe(program) {
       const { path, reason } = await sandbox();
-      const entry = findEntry(program.dir, program.entrypoint);
-      const installs = showDependencies(findDependencies(program.dir, entry));
+      const entry = findEntry(program);
+      const dependencies = findDependencies(program, entry);
       return {
         argv: showEntry(entry),
         sandbox: path === null ? "none" : "bubblewrap",
+        packages: dependencies.more,
         notes: [
           ...(path === null
             ? [`It runs without a sandbox and may do whatever you may: ${reason}.`, ...showClaims(program)]
             : [SHUT_IN, ...showPowers(program)]),
-          ...(installs === null ? [] : [installs]),
+          ...showDependencies(dependencies),
         ],
       };
     },
@@ -80,10 +82,12 @@ async function makeReady(
   waiting: Parameters<Executor["prepare"]>[1],
   { cache, env, interpreters }: NativeOptions & { interpreters: Interpreters },
 ): Promise<Ready> {
-  const entry = findEntry(program.dir, program.entrypoint);
-  const dependencies = findDependencies(program.dir, entry);
+  const entry = findEntry(program);
+  const dependencies = findDependencies(program, entry);
   const interpreter = await interpreterFor(entry, interpreters);
-  const kind = dependencies.kind === "none" ? "files" : (interpreter?.kind ?? "files");
+  const isInstalled = dependencies.kind === "python" || dependencies.kind === "node";
+  const packages = sha256(canonicalJson([...dependencies.more])).slice(0, 12);
+  const kind = isInstalled ? `${interpreter?.kind}-${packages}` : "files";
   const build: Parameters<ProgramCache["get"]>[2] = (given) =>
     installDependencies(dependencies, { ...given, env, interpreters });
   const made = await cache.get(program, kind, build, waiting);

@@ -303,34 +303,38 @@ describe("a git repository as a source", () => {
     expect(existsSync(mark)).toBe(false);
   });
 
-  it("nobody is asked for a name or password", async () => {
-    const asked = join(base, "asked");
-    writeFiles(base, { askpass: `#!/bin/sh\ntouch ${asked}\necho x\n` });
-    const env = {
-      ...process.env,
-      GIT_ASKPASS: join(base, "askpass"),
-      SSH_ASKPASS: join(base, "askpass"),
-      DISPLAY: ":0",
+  it("U20 git is told to ask nobody, to run nothing, and what no word of ours can undo", async () => {
+    const bin = join(base, "bin");
+    const seen = join(base, "seen");
+    writeFiles(bin, {
+      git: `#!/bin/sh\n[ -z "$GIT_CONFIG_GLOBAL" ] && { printf '%s\\n' "$@"; env; } >> ${seen}\nexec /usr/bin/env -u PATH PATH=${process.env.PATH} git "$@"\n`,
+    });
+    const asking = { GIT_ASKPASS: "/bin/askpass", SSH_ASKPASS: "/bin/askpass", GIT_DIR: "/elsewhere" };
+    const proxy = {
+      GIT_PROXY_COMMAND: "/bin/evil",
+      GIT_EXTERNAL_DIFF: "/bin/evil",
+      GIT_TEMPLATE_DIR: "/evil",
     };
-    const { createServer } = await import("node:http");
-    const server = createServer((_, reply) =>
-      reply.writeHead(401, { "www-authenticate": "Basic realm=x" }).end(),
-    );
-    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-    const { port } = server.address() as { port: number };
-    const rewrite = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "x", GIT_CONFIG_VALUE_0: "y" };
-    writeFileSync(
-      join(base, ".gitconfig"),
-      `[url "http://127.0.0.1:${port}/"]\n insteadOf = https://example.invalid/\n`,
-    );
-    try {
-      await expect(
-        resolve({ source: "https://example.invalid/r.git", env: { ...env, ...rewrite, HOME: base } }),
-      ).rejects.toMatchObject({ code: "action_source" });
-    } finally {
-      server.close();
-    }
-    expect(existsSync(asked)).toBe(false);
+    const env = { ...process.env, ...asking, ...proxy, PATH: `${bin}:${process.env.PATH}` };
+    expect((await resolve({ source: `${repository.url}#main`, env })).commit).toBe(first);
+    const text = readFileSync(seen, "utf8");
+    for (const line of [
+      ...[
+        "GIT_TERMINAL_PROMPT=0",
+        "GIT_ALLOW_PROTOCOL=https:ssh:file",
+        "GIT_SSH_COMMAND=ssh -o BatchMode=yes",
+      ],
+      ...[
+        "core.hooksPath=/dev/null",
+        "core.askPass=",
+        "core.fsmonitor=false",
+        "--no-recurse-submodules",
+        "--depth=1",
+      ],
+    ])
+      expect(text).toContain(`${line}\n`);
+    expect(text).toContain(`--\n${repository.url}\n+main:refs/wanted\n`);
+    expect(text).not.toMatch(/askpass$|evil$|elsewhere$/m);
   });
 
   it("is given up when nobody waits for it any more, and says when git is missing", async () => {
