@@ -168,8 +168,8 @@ describe("installing", () => {
     });
     await expect(call(native, { ...program, deps: [] })).rejects.toThrow("No module named 'signalbox_x'");
     for (const words of ["--pre", "-e .", "git+https://h/r", "a; rm"])
-      expect(
-        () => native.describe({ ...program, language: "node", deps: [words] }),
+      await expect(
+        native.describe({ ...program, language: "node", deps: [words] }),
         words,
       ).rejects.toMatchObject({
         code: "action_setup_failed",
