@@ -164,7 +164,7 @@ export class Catalog implements Closeable {
       timeoutMs: Math.round(definition.timeout * 1_000),
       env: [...definition.env].sort(),
       powers: { hosts: [...definition.hosts].sort(), files: [...definition.files].sort() },
-      image: definition.image,
+      ...{ image: definition.image, language: definition.type, deps: [...definition.deps].sort() },
     };
   }
 

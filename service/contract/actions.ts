@@ -43,6 +43,8 @@ export const actionIdentity = z.object({
   env: z.array(z.string()),
   hosts: z.array(z.string()),
   files: z.array(z.string()),
+  /** What is installed for it that its own files do not name. */
+  packages: z.array(z.string()),
   sandbox: z.string(),
 });
 export type ActionIdentity = z.infer<typeof actionIdentity>;

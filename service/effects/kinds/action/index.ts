@@ -124,11 +124,11 @@ async function describe(executors: Executors, program: ActionProgram) {
       `${program.name} needs the executor ${executor.id}: ${available.reason}`,
     );
   }
-  const { argv, sandbox, notes } = await executor.describe(program);
+  const { argv, sandbox, packages, notes } = await executor.describe(program);
   const { digest, commit, env, powers } = program;
   const identity: ActionIdentity = {
     ...{ digest, commit, executor: executor.id, argv: [...argv], env: [...env] },
-    ...{ hosts: [...powers.hosts], files: [...powers.files], sandbox },
+    ...{ hosts: [...powers.hosts], files: [...powers.files], packages: [...packages], sandbox },
   };
   return { identity, notes: [...notes] };
 }
@@ -166,7 +166,10 @@ async function run(
   for (let attempt = 0; ; attempt++) {
     try {
       const pin = (bound as Partial<ActionIdentity>).commit ?? null;
-      const program = await catalog.program(action, { pin, signal, progress: tell });
+      const found = await catalog.program(action, { pin, signal, progress: tell });
+      // The files that were approved, should they have changed since a moment ago.
+      const { digest = found.digest } = bound as Partial<ActionIdentity>;
+      const program = { ...found, digest };
       const outcome = await options.executors.of(program).run(program, {
         ...{ params, signal, idempotencyKey, log: tell, progress: tell },
         ...{ ...adaptInput(definition, params), output: definition.output_adapter },
