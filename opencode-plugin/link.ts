@@ -27,6 +27,7 @@ export interface LinkOptions {
 }
 
 const START_TIMEOUT_MS = 20_000;
+const SAID_CHARS = 500;
 
 export function createLink(options: LinkOptions): Link {
   const { env } = options;
@@ -80,21 +81,30 @@ export function isAway(error: unknown): boolean {
 /** By its own command, since the program that runs us is no Node. */
 function startService({ env, command }: LinkOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (why: string) =>
-      reject(
-        new SignalboxError("service_unreachable", `\`${command} up\` ${why}`, {
-          hint: "Install it with `npm install -g signalbox`, or start the service yourself.",
-        }),
-      );
+    const fail = (why: string, hint: string) =>
+      reject(new SignalboxError("service_unreachable", `\`${command} up\` ${why}`, { hint }));
     const child = spawn(command, ["up", "--background"], {
       cwd: homedir(),
       env: { ...env },
-      stdio: "ignore",
+      stdio: ["ignore", "ignore", "pipe"],
       timeout: START_TIMEOUT_MS,
       shell: process.platform === "win32",
     });
-    child.on("error", (error) => fail(`could not be run: ${error.message}`));
-    child.on("exit", (code) => (code === 0 ? resolve() : fail(`ended with ${code ?? "a signal"}`)));
+    let said = "";
+    child.stderr.on("data", (piece: Buffer) => {
+      said = (said + piece.toString()).slice(0, SAID_CHARS);
+    });
+    child.on("error", (error) =>
+      fail(
+        `could not be run: ${error.message}`,
+        "Install it with `npm install -g signalbox`, or set the plugin's option `command` to where it is.",
+      ),
+    );
+    child.on("close", (code) =>
+      code === 0
+        ? resolve()
+        : fail(`ended with ${code ?? "a signal"}: ${said.trim()}`, "Run it yourself to see more."),
+    );
   });
 }
 

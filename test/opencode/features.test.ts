@@ -2,7 +2,7 @@ import type { OpencodeClient } from "@opencode-ai/sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../harness/cli.ts";
 import { eventually } from "../harness/eventually.ts";
-import { opencodeBinary, type OpencodeServer } from "../harness/opencode/opencode.ts";
+import { type OpencodeServer, opencodeBinary } from "../harness/opencode/opencode.ts";
 import { newSession, openStage, projectSettings, type Stage, say } from "../harness/opencode/stage.ts";
 
 const binary = opencodeBinary();
@@ -48,12 +48,14 @@ describe.skipIf(binary === null)("the plugin in the real OpenCode", () => {
 
   it("gives the model tools to push, search and look around, and refuses arguments that make no sense", async () => {
     const id = await newSession(client, ["tools"]);
-    expect(await called(id, "signalbox_push", { topic: "elsewhere", body: "from oc", meta: { n: 1 } })).toMatch(
-      /^Pushed evt_\w+ to elsewhere\.$/,
-    );
+    expect(
+      await called(id, "signalbox_push", { topic: "elsewhere", body: "from oc", meta: { n: 1 } }),
+    ).toMatch(/^Pushed evt_\w+ to elsewhere\.$/);
     const [event] = (await stage.service.client.findEvents({ topic: "elsewhere" })).events;
     expect(event).toMatchObject({ source: "oc", origin_kind: "agent", meta: { n: 1, opencode_session: id } });
-    expect(await called(id, "signalbox_search", { text: "from oc" })).toContain(`[elsewhere pending]: from oc`);
+    expect(await called(id, "signalbox_search", { text: "from oc" })).toContain(
+      `[elsewhere pending]: from oc`,
+    );
     expect(await called(id, "signalbox_status", {})).toContain("This session listens to: tools.");
     expect(await called(id, "signalbox_push", { topic: "elsewhere", body: 7 })).toContain("Not done.");
     expect(await called(id, "signalbox_reply", { body: "x" })).toContain("no event was delivered");
@@ -103,7 +105,9 @@ describe.skipIf(binary === null)("the plugin in the real OpenCode", () => {
       effect: { summary: "Deploy to live?", cause: { event_id: event } },
     });
     const { receipts } = await stage.completed(event);
-    expect(receipts).toContainEqual(expect.objectContaining({ kind: "acted", detail: "signalbox_ask_approval" }));
+    expect(receipts).toContainEqual(
+      expect.objectContaining({ kind: "acted", detail: "signalbox_ask_approval" }),
+    );
     const answer = stage.llm.requests.findLast(({ messages }) => messages.at(-1)?.role === "tool");
     expect(answer?.messages.at(-1)?.text).toBe("The answer is: never");
   });
@@ -151,7 +155,8 @@ describe.skipIf(binary === null)("the plugin in the real OpenCode", () => {
     undo();
     const told = (type: string) =>
       eventually(
-        async () => (await stage.service.client.findEvents({ type, conversation_key: `opencode:${id}` })).events,
+        async () =>
+          (await stage.service.client.findEvents({ type, conversation_key: `opencode:${id}` })).events,
         (events) => events.length > 0,
         45_000,
       );
@@ -199,14 +204,18 @@ describe.skipIf(binary === null)("the plugin in the real OpenCode", () => {
   });
 
   it("loaded as 1.x and 2.x at once, as 1.18 does it, gives each event to a session once", async () => {
-    const both = server.url;
-    await eventually(async () => server.output().includes("booting location services"), Boolean, 45_000);
-    await newSession(client, ["once"]);
-    const event = await stage.push("once", "E-once");
-    const { receipts } = await stage.completed(event);
-    expect(receipts.filter(({ kind }) => kind === "delivered")).toHaveLength(1);
+    const both = await openProject("both", { topics: ["once"], name: "both" });
+    // Told when the embedded 2.x core has called `setup`.
+    const setUp = nextEvent(both, "plugin.added", ({ id }) => /signalbox/.test(String(id)));
+    const id = await newSession(both, null);
+    await say(both, id, "hello");
+    await setUp;
+    const { receipts } = await stage.completed(await stage.push("once", "E-once"));
+    expect(receipts.map(({ kind, agent, session }) => [kind, agent, session])).toEqual([
+      ["delivered", "both", id],
+      ["seen", "both", id],
+    ]);
     expect(stage.asked("E-once")).toHaveLength(1);
-    expect(both).toBe(server.url);
   });
 
   it("tells the user what is wrong with its options, and leaves OpenCode working", async () => {
@@ -220,9 +229,18 @@ describe.skipIf(binary === null)("the plugin in the real OpenCode", () => {
   });
 });
 
+type Properties = Record<string, unknown>;
+
 /** The next event of this type in a folder. */
-async function nextEvent(client: OpencodeClient, type: string): Promise<unknown> {
+async function nextEvent(
+  client: OpencodeClient,
+  type: string,
+  isRight: (properties: Properties) => boolean = () => true,
+): Promise<Properties> {
   const { stream } = await client.event.subscribe();
-  for await (const event of stream) if ((event as { type: string }).type === type) return event.properties;
-  return null;
+  for await (const event of stream) {
+    const { type: found, properties } = event as { type: string; properties: Properties };
+    if (found === type && isRight(properties)) return properties;
+  }
+  throw new Error(`OpenCode's events ended before ${type}`);
 }

@@ -21,11 +21,7 @@ describe.skipIf(binary === null)("a session of the real OpenCode", () => {
   afterAll(() => stage?.close());
 
   const idle = (id: string) =>
-    eventually(
-      async () => !(id in ((await client.session.status()).data ?? {})),
-      Boolean,
-      45_000,
-    );
+    eventually(async () => !(id in ((await client.session.status()).data ?? {})), Boolean, 45_000);
 
   it("M14 U17 M19 takes what waits once its user's turn has ended, answers it, and keeps agent, model and variant", async () => {
     await stage.service.client.createTopic({ name: "a", prompt: "You mend builds." });
@@ -46,8 +42,12 @@ describe.skipIf(binary === null)("a session of the real OpenCode", () => {
     const { data: session } = await client.session.get({ path: { id } });
     expect(session).toMatchObject({ agent: "plan", model: { id: "fake-2", variant: "high" } });
     const { data: messages = [] } = await client.session.messages({ path: { id } });
-    const banner = messages.flatMap(({ parts }) => parts).find((part) => part.type === "text" && part.ignored);
-    expect(banner).toMatchObject({ text: expect.stringMatching(/^\[signalbox\] a · message.pushed from test: E-first/) });
+    const banner = messages
+      .flatMap(({ parts }) => parts)
+      .find((part) => part.type === "text" && part.ignored);
+    expect(banner).toMatchObject({
+      text: expect.stringMatching(/^\[signalbox\] a · message.pushed from test: E-first/),
+    });
     expect(stage.llm.requests.every(({ prompt }) => !prompt.includes("[signalbox]"))).toBe(true);
   });
 
@@ -60,9 +60,9 @@ describe.skipIf(binary === null)("a session of the real OpenCode", () => {
       const { replies, attempts } = await stage.completed(event);
       expect([replies.length, replies[0]?.body, attempts]).toEqual([1, `b${index + 1}`, 1]);
     }
-    expect([1, 2, 3].map((n) => stage.asked(`E-b${n}`).filter((r) => r.messages.at(-1)?.role === "user"))).toEqual(
-      [1, 2, 3].map(() => [expect.anything()]),
-    );
+    expect(
+      [1, 2, 3].map((n) => stage.asked(`E-b${n}`).filter((r) => r.messages.at(-1)?.role === "user")),
+    ).toEqual([1, 2, 3].map(() => [expect.anything()]));
   });
 
   it("U17 leaves what is pushed during a turn in the queue until that has ended", async () => {
@@ -188,7 +188,10 @@ describe.skipIf(binary === null)("a session of the real OpenCode", () => {
     const last = await stage.completed(await stage.push("last", "E-quiet 1"));
     expect(last.replies).toMatchObject([{ body: "All is well." }]);
     expect((await stage.completed(await stage.push("j", "E-quiet 2"))).replies).toEqual([]);
-    const strict = await stage.until(await stage.push("strict", "E-quiet 3"), (one) => one.last_error !== null);
+    const strict = await stage.until(
+      await stage.push("strict", "E-quiet 3"),
+      (one) => one.last_error !== null,
+    );
     expect(strict.last_error).toBe("the turn ended without an answer");
     await client.session.delete({ path: { id } });
   });
