@@ -1,59 +1,19 @@
 import type {
+  Assignment,
   AssignStatement,
   Block,
+  Chunk,
   DocComment,
   Expression,
   FunctionBody,
   FunctionStatement,
+  Local,
   Name,
   Node,
+  Origin,
   Statement,
 } from "./syntax/ast.ts";
 import { eachChild } from "./syntax/ast.ts";
-import type { Chunk } from "./syntax/parser.ts";
-
-/** Where a local's value comes from. */
-export type Origin =
-  | { kind: "value"; values: Expression[]; index: number }
-  | { kind: "function"; statement: FunctionStatement & Statement }
-  | { kind: "parameter"; fn: FunctionBody; index: number }
-  | { kind: "self"; fn: FunctionBody }
-  | { kind: "number" }
-  | { kind: "loop"; values: Expression[]; index: number };
-
-export interface Local {
-  name: string;
-  decl: Name;
-  origin: Origin;
-  /** The block that sees it; null for the whole file below it. */
-  block: Block | null;
-  /** Seen behind this node, or from its beginning on. */
-  seen: { after: Node } | { within: Node };
-  chunk: Chunk;
-  doc: DocComment | null;
-  trailing: DocComment | null;
-  /** Names that stand for it, without its declaration: those of its own chunk, and those of later ones. */
-  inner: Name[];
-  outer: Name[];
-  /** `local t` with later `t.a.b = …` and `function t.c() end`. */
-  assigned: Assignment[];
-}
-
-/** `a.b.c = value` and `function a.b.c() end`. */
-export interface Assignment {
-  base: Name;
-  /** Empty for the name itself. */
-  path: string[];
-  /** The last name of it. */
-  name: Name;
-  value: Expression | null;
-  /** Which result of the value, for `a, b = f()`. */
-  index: number;
-  isMethod: boolean;
-  doc: DocComment | null;
-  trailing: DocComment | null;
-  chunk: Chunk;
-}
 
 /** What one chunk says, without looking at the others. */
 export interface Bound {
@@ -105,7 +65,7 @@ class Binder {
         for (const value of node.values) this.visit(value, node);
         for (const [index, name] of node.names.entries()) {
           this.up(name, node);
-          this.declare(name, { kind: "value", values: node.values, index }, { after: node }, node);
+          this.add(name, { kind: "value", values: node.values, index }, { after: node }, node);
         }
         return;
       case "function-statement":
@@ -119,7 +79,7 @@ class Binder {
         for (const value of node.values) this.visit(value, node);
         this.inner(node.body, node, () => {
           this.up(node.variable, node);
-          this.declare(node.variable, { kind: "number" }, { within: node.body }, null);
+          this.add(node.variable, { kind: "number" }, { within: node.body }, null);
         });
         return;
       case "generic-for":
@@ -127,7 +87,7 @@ class Binder {
         this.inner(node.body, node, () => {
           for (const [index, name] of node.names.entries()) {
             this.up(name, node);
-            this.declare(name, { kind: "loop", values: node.values, index }, { within: node.body }, null);
+            this.add(name, { kind: "loop", values: node.values, index }, { within: node.body }, null);
           }
         });
         return;
@@ -152,7 +112,7 @@ class Binder {
   private functionStatement(node: FunctionStatement & Statement): void {
     if (node.isLocal && node.target.kind === "name") {
       this.up(node.target, node);
-      this.declare(node.target, { kind: "function", statement: node }, { within: node }, node);
+      this.add(node.target, { kind: "function", statement: node }, { within: node }, node);
     } else {
       this.visit(node.target, node);
       this.keep(node.target, node.fn, 0, node.isMethod, node);
@@ -220,11 +180,11 @@ class Binder {
     this.inner(fn.body, fn, () => {
       if (fn.self) {
         this.up(fn.self, fn);
-        this.declare(fn.self, { kind: "self", fn }, { within: fn.body }, null);
+        this.add(fn.self, { kind: "self", fn }, { within: fn.body }, null);
       }
       for (const [index, name] of fn.params.entries()) {
         this.up(name, fn);
-        this.declare(name, { kind: "parameter", fn, index }, { within: fn.body }, null);
+        this.add(name, { kind: "parameter", fn, index }, { within: fn.body }, null);
       }
     });
   }
@@ -242,7 +202,7 @@ class Binder {
     this.scope = outer;
   }
 
-  private declare(decl: Name, origin: Origin, seen: Local["seen"], statement: Statement | null): void {
+  private add(decl: Name, origin: Origin, seen: Local["seen"], statement: Statement | null): void {
     const { block } = this.scope;
     const { doc = null, trailing = null } = statement ?? {};
     const { name } = decl;
@@ -332,8 +292,10 @@ export function localsAt(
   const chunk = chunks[chunkIndex];
   const own = chunk ? bind(chunk).locals : [];
   for (const node of path.toReversed()) {
-    if (node.kind !== "block") continue;
-    for (const local of own.filter(({ block }) => block === node).toReversed()) {
+    // The condition of a repeat sees the locals of its body.
+    const seen = node.kind === "repeat" ? node.body : node;
+    if (seen.kind !== "block") continue;
+    for (const local of own.filter(({ block }) => block === seen).toReversed()) {
       if (isSeen(local, offset)) add(local);
     }
   }
@@ -348,4 +310,13 @@ export function localsAt(
 
 function isSeen({ seen }: Local, offset: number): boolean {
   return "after" in seen ? offset > seen.after.to : offset >= seen.within.from;
+}
+
+/** The comment that speaks of a function: its own statement's, or that of the field or local it is put in. */
+export function docOf(fn: FunctionBody): DocComment | null {
+  const { up } = fn;
+  if (!up) return null;
+  if (up.kind === "field") return up.doc;
+  if ("doc" in up) return (up as Statement).doc;
+  return null;
 }

@@ -1,5 +1,4 @@
 import { type Comment, parseComment } from "../../../service/lib/emmylua.ts";
-import type { Local } from "../scope.ts";
 
 /** Characters (UTF-16, as editors count) from the beginning of the file. Nodes move when text before them changes. */
 export interface Span {
@@ -184,6 +183,73 @@ export type Statement = { doc: DocComment | null; trailing: DocComment | null } 
 );
 
 export type Node = Expression | Statement | Block | TableField;
+
+export interface SyntaxProblem extends Span {
+  message: string;
+}
+
+/**
+ * One statement at the top of a file with the comments before it, or a piece that is none. A chunk follows from the
+ * text behind its `start` alone, so what an edit does not touch is kept.
+ */
+export interface Chunk {
+  /** Where the chunk before it ends. */
+  start: number;
+  /** Where its last token ends, or the comment behind that. */
+  end: number;
+  /** How far the text was looked at to tell all this. */
+  reach: number;
+  /** How far the places inside have to be moved (see `settle`). */
+  pending: number;
+  statement: Statement | null;
+  docs: DocComment[];
+  /** Comments that are not `---`. */
+  comments: Span[];
+  problems: SyntaxProblem[];
+}
+
+/** Where a local's value comes from. */
+export type Origin =
+  | { kind: "value"; values: Expression[]; index: number }
+  | { kind: "function"; statement: FunctionStatement & Statement }
+  | { kind: "parameter"; fn: FunctionBody; index: number }
+  | { kind: "self"; fn: FunctionBody }
+  | { kind: "number" }
+  | { kind: "loop"; values: Expression[]; index: number };
+
+export interface Local {
+  name: string;
+  decl: Name;
+  origin: Origin;
+  /** The block that sees it; null for the whole file below it. */
+  block: Block | null;
+  /** Seen behind this node, or from its beginning on. */
+  seen: { after: Node } | { within: Node };
+  chunk: Chunk;
+  doc: DocComment | null;
+  trailing: DocComment | null;
+  /** Names that stand for it, without its declaration: those of its own chunk, and those of later ones. */
+  inner: Name[];
+  outer: Name[];
+  /** `local t` with later `t.a.b = …` and `function t.c() end`. */
+  assigned: Assignment[];
+}
+
+/** `a.b.c = value` and `function a.b.c() end`. */
+export interface Assignment {
+  base: Name;
+  /** Empty for the name itself. */
+  path: string[];
+  /** The last name of it. */
+  name: Name;
+  value: Expression | null;
+  /** Which result of the value, for `a, b = f()`. */
+  index: number;
+  isMethod: boolean;
+  doc: DocComment | null;
+  trailing: DocComment | null;
+  chunk: Chunk;
+}
 
 /** Calls `see` with each node right below, in the order of the text. Makes no lists: it runs over whole files. */
 export function eachChild(node: Node, see: (child: Node) => void): void {

@@ -1,5 +1,5 @@
-import { type DocComment, eachChild, type Node, type Span } from "./ast.ts";
-import { type Chunk, parseChunk } from "./parser.ts";
+import { type Chunk, type DocComment, eachChild, type Node, type Span } from "./ast.ts";
+import { parseChunk } from "./parser.ts";
 
 /** A change of the text: the characters `from` to `to` became `text`. */
 export interface Edit extends Span {

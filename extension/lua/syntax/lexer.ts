@@ -1,4 +1,4 @@
-import { DocComment, type Span } from "./ast.ts";
+import { DocComment, type Span, type SyntaxProblem } from "./ast.ts";
 
 export type TokenKind = "name" | "keyword" | "number" | "string" | "symbol" | "end" | "bad";
 
@@ -11,10 +11,6 @@ export interface Token extends Span {
   closed: boolean;
   /** The first of its line. */
   startsLine: boolean;
-}
-
-export interface SyntaxProblem extends Span {
-  message: string;
 }
 
 export const keywords = new Set(

@@ -2,6 +2,7 @@ import type {
   AssignStatement,
   Block,
   Call,
+  Chunk,
   DocComment,
   Expression,
   FunctionBody,
@@ -12,30 +13,11 @@ import type {
   Span,
   Statement,
   StringLiteral,
+  SyntaxProblem,
   TableField,
   TableLiteral,
 } from "./ast.ts";
-import { Lexer, type SyntaxProblem, type Token } from "./lexer.ts";
-
-/**
- * One statement at the top of a file with the comments before it, or a piece that is none. A chunk follows from the
- * text behind its `start` alone, so what an edit does not touch is kept.
- */
-export interface Chunk {
-  /** Where the chunk before it ends. */
-  start: number;
-  /** Where its last token ends, or the comment behind that. */
-  end: number;
-  /** How far the text was looked at to tell all this. */
-  reach: number;
-  /** How far the places inside have to be moved (see `settle`). */
-  pending: number;
-  statement: Statement | null;
-  docs: DocComment[];
-  /** Comments that are not `---`. */
-  comments: Span[];
-  problems: SyntaxProblem[];
-}
+import { Lexer, type Token } from "./lexer.ts";
 
 /**
  * Reads the chunk that begins at `start`; null when only spaces and comments are left, which then stand in `rest`.

@@ -1,0 +1,45 @@
+import type { Cursor } from "../cursor.ts";
+import type { Word } from "./words.ts";
+
+export type CompletionKind =
+  | "local"
+  | "parameter"
+  | "function"
+  | "method"
+  | "field"
+  | "global"
+  | "module"
+  | "keyword"
+  | "snippet"
+  | "class"
+  | Word["kind"];
+
+export interface Completion {
+  label: string;
+  kind: CompletionKind;
+  /** Its type or where it comes from. */
+  detail: string;
+  /** Markdown. */
+  doc: string;
+  /** What is put in the place of `from` to `to`; of a snippet with `$1` and `${2:name}`. */
+  insert: string;
+  isSnippet: boolean;
+  from: number;
+  to: number;
+  /** Sorted by this first. */
+  sort: string;
+  deprecated: boolean;
+}
+
+export function item(
+  cursor: Cursor,
+  label: string,
+  kind: CompletionKind,
+  more: Partial<Completion> = {},
+): Completion {
+  return {
+    ...{ label, kind, detail: "", doc: "", insert: label, isSnippet: false },
+    ...{ from: cursor.wordStart, to: cursor.offset, sort: "5", deprecated: false },
+    ...more,
+  };
+}
