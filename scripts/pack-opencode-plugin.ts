@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { PROTOCOL } from "../service/contract/common.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const source = join(root, "opencode-plugin");
@@ -18,8 +19,9 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const folder = mkdtempSync(join(tmpdir(), "signalbox-pack-"));
 try {
   const manifest = JSON.parse(readFileSync(join(source, "manifest.json"), "utf8"));
-  // One number for the service and all its front ends.
-  writeFileSync(join(folder, "package.json"), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
+  // One number for the service and all its front ends; the protocol's is for `signalbox opencode doctor`.
+  const told = { ...manifest, version, signalbox: { protocol: PROTOCOL } };
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify(told, null, 2)}\n`);
   cpSync(join(source, "README.md"), join(folder, "README.md"));
   copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
   await build({

@@ -25,7 +25,6 @@ import {
 const OLDEST = [1, 18] as const;
 const TOO_NEW = 3;
 const VERSION_TIMEOUT_MS = 30_000;
-const LOGS = 3;
 const LINES = 5;
 
 const good = (check: string, message: string): Finding => ({ check, ok: true, message, hint: null });
@@ -60,7 +59,7 @@ export async function examine(context: Context, version: string): Promise<Findin
       configs.map(({ file }) => dirname(file)),
       entries.length > 0,
     ),
-    ...packageFindings(env, entries[0]?.entry),
+    ...packageFindings(env, entries[0]?.entry, version),
     await protocolFinding(context),
     ...logFindings(env),
   ];
@@ -116,8 +115,8 @@ function entryFindings(
         "Keep one of them: signalbox opencode uninstall --file …",
       ),
     );
+  if (isElsewhere(entry)) return found;
   const pinned = entry.spec.slice(PACKAGE.length + 1);
-  if (/^(file:|\.|\/)/.test(pinned)) return found;
   if (!/^\d+\.\d+\.\d+/.test(pinned))
     found.push(
       bad(
@@ -126,11 +125,21 @@ function entryFindings(
         "signalbox opencode install pins it",
       ),
     );
-  else if (pinned !== version)
-    found.push(
-      bad("version", `the plugin is ${pinned}, this is Signalbox ${version}`, "signalbox opencode install"),
-    );
+  else if (pinned !== version) found.push(differs(pinned, version));
   return found;
+}
+
+/** From a file or folder, whose path tells no version. */
+function isElsewhere({ spec }: Entry): boolean {
+  return /^(file:|\.|\/)/.test(spec.slice(PACKAGE.length + 1));
+}
+
+function differs(plugin: string, version: string): Finding {
+  return bad(
+    "version",
+    `the plugin is ${plugin}, this is Signalbox ${version}`,
+    "signalbox opencode install",
+  );
 }
 
 /** Both at once give a model each tool twice. */
@@ -151,12 +160,13 @@ function folderFindings(folders: string[], hasPlugin: boolean): Finding[] {
   );
 }
 
-function packageFindings(env: Context["io"]["env"], entry: Entry | undefined): Finding[] {
+function packageFindings(env: Context["io"]["env"], entry: Entry | undefined, version: string): Finding[] {
   const { cache } = openCodeFolders(env);
-  const found = globSync(`{packages/*/,}node_modules/${PACKAGE}/package.json`, { cwd: cache });
-  const [newest] = found
-    .map((name) => join(cache, name))
-    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  // Under its whole entry, which may be a path; older versions had one folder for all.
+  const own =
+    entry === undefined ? [] : [join("packages", entry.spec, "node_modules", PACKAGE, "package.json")];
+  const found = [...own, ...globSync(`{packages/*/,}node_modules/${PACKAGE}/package.json`, { cwd: cache })];
+  const newest = found.map((name) => join(cache, name)).find((file) => existsSync(file));
   if (newest === undefined)
     return entry === undefined
       ? []
@@ -165,6 +175,8 @@ function packageFindings(env: Context["io"]["env"], entry: Entry | undefined): F
   const problem = loadProblem(dirname(newest), manifest);
   if (problem !== null)
     return [bad("package", problem, `Remove ${dirname(newest)} and start OpenCode again.`)];
+  if (entry !== undefined && isElsewhere(entry) && manifest.version !== version)
+    return [differs(manifest.version ?? "unknown", version)];
   const protocol = manifest.signalbox?.protocol;
   if (protocol !== undefined && protocol !== wire.protocol)
     return [
@@ -216,19 +228,23 @@ async function protocolFinding({ io, paths }: Context): Promise<Finding> {
 function logFindings(env: Context["io"]["env"]): Finding[] {
   const folder = join(openCodeFolders(env).data, "log");
   const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".log")) : [];
-  if (names.length === 0) return [good("log", `${folder} has none yet`)];
-  const newest = names
+  const [newest] = names
     .map((name) => join(folder, name))
-    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)
-    .slice(0, LOGS);
-  const lines = newest.flatMap((file) => readFileSync(file, "utf8").split("\n")).filter(isAboutUs);
-  if (lines.length === 0) return [good("log", `nothing is wrong in the newest of ${folder}`)];
+    .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  if (newest === undefined) return [good("log", `${folder} has none yet`)];
+  const lines = lastRun(readFileSync(newest, "utf8").split("\n")).filter(isOurFailure);
+  if (lines.length === 0) return [good("log", `nothing is wrong in the last run in ${newest}`)];
   return lines
     .slice(-LINES)
     .map((line) => bad("log", line.slice(0, 500), "OpenCode may say more with: opencode --print-logs"));
 }
 
-/** A failure of a plugin: ours, or of loading any. */
-function isAboutUs(line: string): boolean {
-  return /\b(ERROR|WARN)\b|level=(error|warn)/i.test(line) && /opencode-signalbox|signalbox/.test(line);
+/** Newer versions keep all runs in one file, and name them in each line. */
+function lastRun(lines: string[]): string[] {
+  const id = lines.map((line) => / run=(\w+)/.exec(line)?.[1]).findLast((one) => one !== undefined);
+  return id === undefined ? lines : lines.filter((line) => line.includes(` run=${id}`));
+}
+
+function isOurFailure(line: string): boolean {
+  return /\b(ERROR|WARN)\b|level=(error|warn)/i.test(line) && line.includes("signalbox");
 }

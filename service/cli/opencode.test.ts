@@ -202,6 +202,7 @@ describe("opencode doctor", () => {
     haveOpenCode("1.18.33");
     await run("install --yes");
     const folder = `.cache/opencode/packages/${spec}/node_modules/opencode-signalbox`;
+    expect((await findings()).good.map(({ message }) => message).join()).toContain("has not fetched it yet");
     const manifest = (more: object) =>
       write(
         `${folder}/package.json`,
@@ -219,6 +220,15 @@ describe("opencode doctor", () => {
     ]);
     write(`${folder}/index.js`, "export default { id: 'x', server() {} };\n");
     expect((await findings()).bad).toEqual([]);
+    await run("install --yes --from file:/tmp/x.tgz");
+    const local =
+      ".cache/opencode/packages/opencode-signalbox@file:/tmp/x.tgz/node_modules/opencode-signalbox";
+    write(`${local}/package.json`, JSON.stringify({ version: "0.0.9", main: "i.js", type: "module" }));
+    write(`${local}/i.js`, "export default { id: 'x', server() {} };\n");
+    expect((await findings()).bad).toMatchObject([
+      { message: expect.stringContaining("the plugin is 0.0.9") },
+    ]);
+    await run("install --yes");
     manifest({ signalbox: { protocol: 999 } });
     expect((await findings()).bad).toMatchObject([
       { check: "protocol", message: expect.stringContaining("999") },
@@ -232,12 +242,21 @@ describe("opencode doctor", () => {
       const path = write(`.local/share/opencode/log/${name}.log`, text);
       utimesSync(path, Date.now() / 1_000 - ageS, Date.now() / 1_000 - ageS);
     };
-    const failed =
-      "ERROR 2026-11-21T10:00:00 +0ms service=plugin path=opencode-signalbox@0.1.0 error=boom failed to load plugin";
-    log("new", `INFO service=plugin path=opencode-signalbox loading plugin\n${failed}\n`, 0);
-    for (let age = 1; age < 4; age++)
-      log(`old${age}`, `${failed} ${age}\nERROR service=x other\n`, age * 100);
-    const { bad } = await findings();
-    expect(bad.map(({ message }) => message)).toEqual([failed, `${failed} 1`, `${failed} 2`]);
+    const failed = "ERROR service=plugin path=opencode-signalbox@0.1.0 error=boom failed to load plugin";
+    log(
+      "new",
+      `INFO service=plugin path=opencode-signalbox loading plugin\n${failed}\nERROR service=x other\n`,
+      10,
+    );
+    log("old", `${failed} long ago\n`, 100);
+    expect((await findings()).bad.map(({ message }) => message)).toEqual([failed]);
+    const line = (run: string, text: string) =>
+      `timestamp=2026-11-21T10:00:00Z level=ERROR run=${run} message="${text}"\n`;
+    log("opencode", line("aa1", "signalbox was away") + line("bb2", "something else"), 0);
+    expect((await findings()).bad).toEqual([]);
+    log("opencode", line("aa1", "signalbox was away") + line("bb2", "signalbox is away"), 0);
+    expect((await findings()).bad.map(({ message }) => message)).toEqual([
+      line("bb2", "signalbox is away").trim(),
+    ]);
   });
 });
