@@ -1,1 +1,0 @@
-export function explain(_context: unknown): void {}
