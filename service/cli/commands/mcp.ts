@@ -7,9 +7,12 @@ import packageJson from "../../../package.json" with { type: "json" };
 import type { Context } from "../context.ts";
 import { duration } from "../parse.ts";
 
+/** A model that works on one event for longer says so by `extend`. */
+const HOLD_MS = 2 * 3_600_000;
+
 interface McpOptions {
   agent?: string;
-  hold: number;
+  hold?: number;
   readOnly?: boolean;
   sekiaNames?: boolean;
 }
@@ -33,9 +36,9 @@ interface McpModule {
 export function register(program: Command, context: Context): void {
   program
     .command("mcp")
-    .description("serve the Model Context Protocol on standard input and output, for other programs' agents")
+    .description("serve other programs' agents through the Model Context Protocol")
     .option("-a, --agent <name>", "who acts; default SIGNALBOX_AGENT, OC_AGENT_ID, or the client's name")
-    .option("--hold <time>", "how long a claim is renewed without a sign of life", duration, 7_200_000)
+    .option("--hold <time>", "how long a claim is renewed without a sign of life; default 2h", duration)
     .option("--read-only", "offer only what changes nothing")
     .option("--sekia-names", "offer Sekia's tools by their older names as well")
     .action((options: McpOptions) => serve(context, options));
@@ -55,7 +58,7 @@ async function serve({ io, out, agent }: Context, options: McpOptions): Promise<
     version: packageJson.version,
     connect: { env: io.env },
     agent: agent(options.agent),
-    holdMs: options.hold,
+    holdMs: options.hold ?? HOLD_MS,
     sekiaNames: options.sekiaNames === true,
     readOnly: options.readOnly === true,
     stdin: io.stdin as Readable,

@@ -49,7 +49,7 @@ export function topicHandlers({ store, clock, topics }: Parts): Pick<Handlers, T
       const { counts } = await require(topic);
       if (counts.processing > 0) throw stillHeld(topic, counts.processing);
       if (counts.pending > 0 && !force)
-        throw new SignalboxError("conflict", `${counts.pending} events are waiting in ${topic}`, {
+        throw new SignalboxError("conflict", `${topic} has waiting events: ${counts.pending}`, {
           hint: "Purge them first, or delete it with them by `--force`.",
         });
       const count = await store.purge(topic, "all");
@@ -160,7 +160,7 @@ function toReplied({ event, answer, status }: Answered) {
 }
 
 function stillHeld(topic: string, count: number): SignalboxError {
-  return new SignalboxError("conflict", `${count} events of ${topic} are claimed`, {
+  return new SignalboxError("conflict", `${topic} has claimed events: ${count}`, {
     hint: "Wait until they are done, or release them.",
   });
 }
