@@ -17,7 +17,8 @@ export const claimedView = claimed.extend({ event: eventView });
 
 type Cut = z.output<typeof truncated>;
 
-export function viewOf<E extends Event | ListedEvent>(one: E, cap: number): E & { truncated: Cut } {
+export function viewOf<E extends Event | ListedEvent>(event: E, cap: number): E & { truncated: Cut } {
+  const one = cleaned(event);
   const cut: Cut = [];
   const shorten = (name: "payload" | "meta"): JsonObject => {
     const text = JSON.stringify(one[name]);
@@ -25,11 +26,17 @@ export function viewOf<E extends Event | ListedEvent>(one: E, cap: number): E & 
     cut.push(name);
     return { beginning: `${wellFormed(text.slice(0, cap))}…` };
   };
-  const body = one.body === null ? null : harmless(one.body);
-  if (body !== null && body.length > cap) cut.push("body");
-  const short = body !== null && body.length > cap ? `${wellFormed(body.slice(0, cap))}…` : body;
-  const view = { ...one, body: short, payload: shorten("payload"), meta: shorten("meta") };
+  const isLong = one.body !== null && one.body.length > cap;
+  if (isLong) cut.push("body");
+  const body = isLong ? `${wellFormed((one.body ?? "").slice(0, cap))}…` : one.body;
+  const view = { ...one, body, payload: shorten("payload"), meta: shorten("meta") };
   return { ...view, truncated: cut };
+}
+
+/** Every text in it, names of fields as well; in JSON nothing that is taken out has a meaning. */
+function cleaned<E extends Event | ListedEvent>(event: E): E {
+  const body = event.body === null ? null : harmless(event.body);
+  return JSON.parse(JSON.stringify({ ...event, body }).replaceAll(unseen, "")) as E;
 }
 
 /** Half of a surrogate pair may be left at the cut. */
@@ -41,13 +48,14 @@ export function claimedViewOf(one: Claimed): z.output<typeof claimedView> {
   return { ...one, event: viewOf(one.event, caps.one) };
 }
 
-// Control characters but tab and line feed, marks that turn the direction of reading, and Unicode's invisible copy
-// of ASCII, in which instructions can be hidden from the person who looks on.
-const unsafe = /[^\P{Cc}\t\n]|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/gu;
+// Marks that turn the direction of reading, and characters without width in which text can be hidden from the person
+// who looks on: Unicode's copy of ASCII and its many variants. Those that join letters stay, since some scripts need them.
+const unseen = /[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e01ef}]/gu;
+const control = /[^\P{Cc}\t\n]/gu;
 
 /** Without what a reader can't see. */
 export function harmless(text: string): string {
-  return text.replaceAll("\r\n", "\n").replaceAll(unsafe, "");
+  return text.replaceAll("\r\n", "\n").replaceAll(control, "").replaceAll(unseen, "");
 }
 
 /** One event as a block of text that can't be left from inside: its end mark does not occur in it. */
@@ -63,13 +71,14 @@ export function quote(view: Event & { truncated: Cut }, extra: Record<string, st
   const attributes = Object.entries(facts).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   const parts = [
     view.body ?? "",
-    isEmpty(view.payload) ? "" : `payload: ${harmless(JSON.stringify(view.payload))}`,
-    isEmpty(view.meta) ? "" : `meta: ${harmless(JSON.stringify(view.meta))}`,
+    isEmpty(view.payload) ? "" : `payload: ${JSON.stringify(view.payload)}`,
+    isEmpty(view.meta) ? "" : `meta: ${JSON.stringify(view.meta)}`,
     view.truncated.length === 0
       ? ""
       : `(cut: ${view.truncated.join(", ")}; signalbox://events/${view.id} has more)`,
   ].filter((part) => part !== "");
-  return `<event ${attributes.join(" ")}>\n${parts.join("\n").replaceAll(/<(\/?event)/gi, "‹$1")}\n</event>`;
+  const inside = (text: string) => text.replaceAll(/<(?=\/?event)/gi, "‹");
+  return `<event ${inside(attributes.join(" "))}>\n${inside(parts.join("\n"))}\n</event>`;
 }
 
 function isEmpty(object: JsonObject): boolean {
@@ -78,7 +87,7 @@ function isEmpty(object: JsonObject): boolean {
 
 /** One line, for lists. */
 export function lineOf(view: ListedEvent): string {
-  const body = harmless(view.body ?? JSON.stringify(view.payload)).replaceAll(/\s+/g, " ");
+  const body = (view.body ?? JSON.stringify(view.payload)).replaceAll(/\s+/g, " ");
   const shown = body.length > 160 ? `${wellFormed(body.slice(0, 160))}…` : body;
   const where = view.topic === null ? "" : ` ${view.topic}${view.status === null ? "" : ` (${view.status})`}`;
   return `${view.id} ${new Date(view.time_ms).toISOString()} ${view.type}${where} from ${view.source}: ${shown}`;
