@@ -147,7 +147,8 @@ export const effectRoutes = {
 
 /** What a workflow would do; nothing of it has happened. */
 export const proposedEffect = z.object({
-  kind: z.enum(["command", "ask", "publish", "state", "action"]),
+  /** `publish`, `state`, or a kind of effect. */
+  kind: z.string(),
   summary: z.string(),
   target: z.string(),
   payload: json,

@@ -212,7 +212,7 @@ export interface EffectChange {
 /** A step of a handler that waits, so that running it again repeats nothing. */
 export interface JournalStep {
   ordinal: number;
-  kind: "publish" | "command" | "state" | "call" | "ask" | "sleep" | "action" | "join" | "local";
+  kind: "publish" | "command" | "state" | "call" | "ask" | "sleep" | "action" | "effect" | "join" | "local";
   now_ms: number;
   /** The effect that a `join` waits for, which an operation before it made. */
   effect_id?: string;

@@ -2,6 +2,7 @@ import type { JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
 import type { Handler, LogLine, SourceError, Tested } from "../contract/workflows.ts";
+import { describeAct } from "../effects/kinds/schemas.ts";
 import type { WaitEnd } from "./lua/activity.ts";
 import type { LuaHost, Operation, RunOutcome, RunRequest, ScratchHost, WorkflowSource } from "./lua/host.ts";
 import { toLuaEvent } from "./lua-event.ts";
@@ -86,6 +87,7 @@ export async function runDry(
 function waitOf(last: Operation | undefined): string {
   if (last?.kind === "ask") return answerTo(last.question.title);
   if (last?.kind === "action" || last?.kind === "join") return `result of ${last.action}`;
+  if (last?.kind === "effect") return `result of: ${describeAct(last.effect_kind, last.payload).summary}`;
   return last?.kind === "call" ? resultOf(last.agent, last.command) : "nothing";
 }
 
@@ -135,6 +137,10 @@ export function describeOperation(operation: Operation, file: string): TestedRun
     case "action": {
       const { action: target, params } = operation;
       return [{ kind: "action", summary: `Run ${target}`, target, payload: params, line }];
+    }
+    case "effect": {
+      const { effect_kind: kind, payload } = operation;
+      return [{ kind, ...describeAct(kind, payload), payload, line }];
     }
     case "sleep":
     case "join":

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import type { JsonObject } from "../contract/common.ts";
 import type { Event } from "../contract/events.ts";
 import type { Handler, LogLine, SourceError } from "../contract/workflows.ts";
+import { describeAct } from "../effects/kinds/schemas.ts";
 import type { EffectLedger } from "../effects/ledger.ts";
 import type { EventLog } from "../events/log.ts";
 import { idFromKey } from "../lib/ids.ts";
@@ -227,6 +228,10 @@ function proposedBy(operation: Operation, { repository }: RunningWorkflow) {
       const payload = { action: target, params, ...from, ...options } as JsonObject;
       return { id, kind: "action", target, action: "run", payload };
     }
+    case "effect": {
+      const { effect_id: id, effect_kind: kind, payload } = operation;
+      return { id, kind, payload };
+    }
     default:
       return null;
   }
@@ -249,6 +254,11 @@ function waitOf(
   if (operation?.kind === "ask") return effectWait(operation.effect_id, answerTo(operation.question.title));
   if (operation?.kind === "action" || operation?.kind === "join")
     return effectWait(operation.effect_id, `result of ${operation.action}`);
+  if (operation?.kind === "effect")
+    return effectWait(
+      operation.effect_id,
+      `result of: ${describeAct(operation.effect_kind, operation.payload).summary}`,
+    );
   if (operation?.kind === "local") return { ...atRest, waiting_for: operation.name };
   throw new Error("a handler stopped without saying what it waits for");
 }

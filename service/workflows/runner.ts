@@ -52,7 +52,9 @@ const MAX_LOST = 3;
 const AGAIN_MS = 5_000;
 
 /** Steps that a run waits at. */
-const waits: ReadonlySet<JournalStep["kind"]> = new Set(["call", "ask", "sleep", "action", "join", "local"]);
+const waits: ReadonlySet<JournalStep["kind"]> = new Set([
+  ...(["call", "ask", "sleep", "action", "effect", "join", "local"] as const),
+]);
 
 /** A run that is not over. */
 interface Open {

@@ -98,12 +98,36 @@ function signalbox.publish(subject, type, payload, options) end
 ---@return string effect_id Follow it with `signalbox effects show`
 function signalbox.command(agent, command, payload) end
 
---- Sends a command to an agent and waits for its result, also for days. Raises an error with the effect's message when it fails.
----@param agent string The agent or connector, such as `github-agent`
----@param command string Such as `add_label`
+--- Asks for a web request. Goes on at once; the policy may ask a person first.
+---@param request { url: string, method?: string, headers?: table<string, string | { secret: string, prefix?: string }>, json?: any, body?: string, timeout_ms?: integer, idempotent?: boolean } `method` is POST when left out; secrets go by name
+---@return string effect_id Follow it with `signalbox effects show`, or `signalbox.wait`
+function signalbox.http(request) end
+
+--- Asks for a mail to be sent. Goes on at once; the policy may ask a person first.
+---@param mail { to: string | string[], subject?: string, text?: string, html?: string, cc?: string | string[], bcc?: string | string[], from?: string, in_reply_to?: string, references?: string[] } `to`, `cc` and `bcc` are lists, or texts with commas
+---@return string effect_id Follow it with `signalbox effects show`, or `signalbox.wait`
+function signalbox.mail(mail) end
+
+--- Asks for a command to be run on this machine. A person approves each one. Goes on at once; the policy may ask a person first.
+---@param command { command: string, args?: string | string[], cwd?: string, timeout_ms?: integer } A bare name and its words; no shell reads them
+---@return string effect_id Follow it with `signalbox effects show`, or `signalbox.wait`
+function signalbox.shell(command) end
+
+--- Asks for an answer to an event, where it came from. Goes on at once; the policy may ask a person first.
+---@param answer { event_id: string, body: string, payload?: table<string, any> } What to say to whom
+---@return string effect_id Follow it with `signalbox effects show`, or `signalbox.wait`
+function signalbox.reply(answer) end
+
+--- Asks for an act of any kind that the service does. Goes on at once; the policy may ask a person first.
+---@param kind string Such as `http` or `mail`
 ---@param payload? table<string, any> Named fields; `{}` when left out
----@return any result What the agent answered
-function signalbox.call(agent, command, payload) end
+---@return string effect_id Follow it with `signalbox effects show`, or `signalbox.wait`
+function signalbox.effect(kind, payload) end
+
+--- Waits for the end of an effect that this run has asked for. Raises an error when it is denied or fails.
+---@param effect_id string As `signalbox.http` and the others give it
+---@return any result What came of it
+function signalbox.wait(effect_id) end
 
 --- Asks a person and waits for the answer, also for days. Raises an error with the reason when they refuse, and when nobody answers in time.
 ---@param question { title: string, body?: string, choices?: string[], timeout?: number } `choices` is `{ "yes" }` when left out, `timeout` in seconds a week
@@ -127,6 +151,36 @@ function signalbox.now_ms() end
 ---@param list table With keys 1, 2, 3, … or none
 ---@return table list
 function signalbox.array(list) end
+
+--- Sends a command to an agent and waits for its result, also for days. Raises an error with the effect's message when it fails.
+---@overload fun(agent: string, command: string, payload?: table<string, any>): any
+signalbox.call = {}
+
+--- Asks for a web request. Waits for its end, also for days. Raises an error when it is denied or fails.
+---@param request { url: string, method?: string, headers?: table<string, string | { secret: string, prefix?: string }>, json?: any, body?: string, timeout_ms?: integer, idempotent?: boolean } `method` is POST when left out; secrets go by name
+---@return any result Status, headers, and json or body of the answer
+function signalbox.call.http(request) end
+
+--- Asks for a mail to be sent. Waits for its end, also for days. Raises an error when it is denied or fails.
+---@param mail { to: string | string[], subject?: string, text?: string, html?: string, cc?: string | string[], bcc?: string | string[], from?: string, in_reply_to?: string, references?: string[] } `to`, `cc` and `bcc` are lists, or texts with commas
+---@return any result `message_id`, and who was accepted or rejected
+function signalbox.call.mail(mail) end
+
+--- Asks for a command to be run on this machine. A person approves each one. Waits for its end, also for days. Raises an error when it is denied or fails.
+---@param command { command: string, args?: string | string[], cwd?: string, timeout_ms?: integer } A bare name and its words; no shell reads them
+---@return any result `stdout`, `stderr`, `exit_code`
+function signalbox.call.shell(command) end
+
+--- Asks for an answer to an event, where it came from. Waits for its end, also for days. Raises an error when it is denied or fails.
+---@param answer { event_id: string, body: string, payload?: table<string, any> } What to say to whom
+---@return any result What the connector, or the log, says of it
+function signalbox.call.reply(answer) end
+
+--- Asks for an act of any kind and waits for its end. Raises an error when it is denied or fails.
+---@param kind string Such as `http` or `mail`
+---@param payload? table<string, any> Named fields; `{}` when left out
+---@return any result What came of it
+function signalbox.call.effect(kind, payload) end
 
 signalbox.json = {}
 

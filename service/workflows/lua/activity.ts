@@ -26,6 +26,8 @@ export class Activity {
   #ordinal = 0;
   #nowMs: number;
   #operations: Operation[] = [];
+  /** Effects that this run asked for, and what people call them. */
+  readonly #effects = new Map<string, string>();
   #random: (() => number) | null = null;
 
   constructor(request: Omit<RunRequest, "workflow">) {
@@ -65,6 +67,7 @@ export class Activity {
    */
   record(line: number | null, operation: WithoutPlace<Operation>): JournalEntry | undefined {
     const ordinal = ++this.#ordinal;
+    if ("effect_id" in operation) this.#effects.set(operation.effect_id, labelOf(operation));
     const entry = this.#journal.get(ordinal);
     if (entry && entry.kind !== operation.kind) {
       throw new NonDeterminism(
@@ -78,6 +81,11 @@ export class Activity {
     if (ordinal > MAX_OPERATIONS) throw new Error(`more than ${MAX_OPERATIONS} operations in one run`);
     this.#operations.push({ ordinal, line, ...operation } as Operation);
     return undefined;
+  }
+
+  /** What an effect of this run is called; undefined for any other. */
+  effectLabel(effect_id: string): string | undefined {
+    return this.#effects.get(effect_id);
   }
 
   /** @throws NonDeterminism when an earlier attempt did more than this one has when it ends */
@@ -99,6 +107,20 @@ export class Activity {
     const taken = this.#operations;
     this.#operations = [];
     return taken;
+  }
+}
+
+function labelOf(operation: Extract<WithoutPlace<Operation>, { effect_id: string }>): string {
+  switch (operation.kind) {
+    case "command":
+    case "call":
+      return `${operation.agent}.${operation.command}`;
+    case "effect":
+      return operation.effect_kind;
+    case "ask":
+      return operation.question.title;
+    default:
+      return operation.action;
   }
 }
 

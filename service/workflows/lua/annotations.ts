@@ -40,7 +40,8 @@ const HEADER = `---@meta signalbox
 /** The text of workflows/types/signalbox.lua: every function, field and event field, with its type. */
 export function generateAnnotations(): string {
   const parts = [HEADER, eventClass(), stateClass()];
-  for (const table of ["sekia", "signalbox", "signalbox.json", "signalbox.log"]) parts.push(tableText(table));
+  for (const table of ["sekia", "signalbox", "signalbox.call", "signalbox.json", "signalbox.log"])
+    parts.push(tableText(table));
   for (const [alias, path] of Object.entries(apiAliases))
     parts.push(`--- The same as \`${path}\`.\n${alias} = ${path}`);
   return `${parts.join("\n")}\n`;

@@ -23,6 +23,24 @@ export const parameterTypes = {
     expected: "a table with title, and perhaps body, choices and timeout",
     editor: "{ title: string, body?: string, choices?: string[], timeout?: number }",
   },
+  http_request: {
+    expected: "a table with url, and perhaps method, headers, json or body, timeout_ms, idempotent",
+    editor:
+      "{ url: string, method?: string, headers?: table<string, string | { secret: string, prefix?: string }>, json?: any, body?: string, timeout_ms?: integer, idempotent?: boolean }",
+  },
+  mail: {
+    expected: "a table with to, subject and text, and perhaps cc, bcc, from, html, in_reply_to, references",
+    editor:
+      "{ to: string | string[], subject?: string, text?: string, html?: string, cc?: string | string[], bcc?: string | string[], from?: string, in_reply_to?: string, references?: string[] }",
+  },
+  shell_command: {
+    expected: "a table with command, and perhaps args, cwd, timeout_ms",
+    editor: "{ command: string, args?: string | string[], cwd?: string, timeout_ms?: integer }",
+  },
+  answer: {
+    expected: "a table with event_id and body, and perhaps payload",
+    editor: "{ event_id: string, body: string, payload?: table<string, any> }",
+  },
   publish_options: {
     expected: "a table with topic or body",
     editor: "{ topic?: string, body?: string }",
@@ -68,6 +86,49 @@ const seconds: Parameter = { name: "seconds", type: "interval", doc: "Time betwe
 const level: Parameter = { name: "level", type: "level", doc: "How loud" };
 const message: Parameter = { name: "message", type: "message", doc: "What to write" };
 const key: Parameter = { name: "key", type: "key", doc: "Its name" };
+
+const kind: Parameter = { name: "kind", type: "name", doc: "Such as `http` or `mail`" };
+const acts = {
+  http: {
+    param: {
+      name: "request",
+      type: "http_request",
+      doc: "`method` is POST when left out; secrets go by name",
+    },
+    doc: "Asks for a web request.",
+    result: "Status, headers, and json or body of the answer",
+  },
+  mail: {
+    param: { name: "mail", type: "mail", doc: "`to`, `cc` and `bcc` are lists, or texts with commas" },
+    doc: "Asks for a mail to be sent.",
+    result: "`message_id`, and who was accepted or rejected",
+  },
+  shell: {
+    param: { name: "command", type: "shell_command", doc: "A bare name and its words; no shell reads them" },
+    doc: "Asks for a command to be run on this machine. A person approves each one.",
+    result: "`stdout`, `stderr`, `exit_code`",
+  },
+  reply: {
+    param: { name: "answer", type: "answer", doc: "What to say to whom" },
+    doc: "Asks for an answer to an event, where it came from.",
+    result: "What the connector, or the log, says of it",
+  },
+} as const satisfies Record<string, { param: Parameter; doc: string; result: string }>;
+const effectResult = {
+  type: "string effect_id",
+  doc: "Follow it with `signalbox effects show`, or `signalbox.wait`",
+};
+
+const act = (name: keyof typeof acts): ApiFunction => ({
+  doc: `${acts[name].doc} Goes on at once; the policy may ask a person first.`,
+  params: [acts[name].param],
+  returns: effectResult,
+});
+const awaitedAct = (name: keyof typeof acts): ApiFunction => ({
+  doc: `${acts[name].doc} Waits for its end, also for days. Raises an error when it is denied or fails.`,
+  params: [acts[name].param],
+  returns: { type: "any result", doc: acts[name].result },
+});
 
 const logAt = (name: string): ApiFunction => ({
   doc: `Writes a line of level ${name} to the workflow's log.`,
@@ -125,6 +186,29 @@ export const apiFunctions = {
     doc: "Sends a command to an agent and waits for its result, also for days. Raises an error with the effect's message when it fails.",
     params: [agent, command, payload],
     returns: { type: "any result", doc: "What the agent answered" },
+  },
+  "signalbox.http": act("http"),
+  "signalbox.mail": act("mail"),
+  "signalbox.shell": act("shell"),
+  "signalbox.reply": act("reply"),
+  "signalbox.effect": {
+    doc: "Asks for an act of any kind that the service does. Goes on at once; the policy may ask a person first.",
+    params: [kind, payload],
+    returns: effectResult,
+  },
+  "signalbox.call.http": awaitedAct("http"),
+  "signalbox.call.mail": awaitedAct("mail"),
+  "signalbox.call.shell": awaitedAct("shell"),
+  "signalbox.call.reply": awaitedAct("reply"),
+  "signalbox.call.effect": {
+    doc: "Asks for an act of any kind and waits for its end. Raises an error when it is denied or fails.",
+    params: [kind, payload],
+    returns: { type: "any result", doc: "What came of it" },
+  },
+  "signalbox.wait": {
+    doc: "Waits for the end of an effect that this run has asked for. Raises an error when it is denied or fails.",
+    params: [{ name: "effect_id", type: "text", doc: "As `signalbox.http` and the others give it" }],
+    returns: { type: "any result", doc: "What came of it" },
   },
   "signalbox.ask": {
     doc: "Asks a person and waits for the answer, also for days. Raises an error with the reason when they refuse, and when nobody answers in time.",

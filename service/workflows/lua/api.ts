@@ -1,5 +1,7 @@
+import * as z from "zod";
 import type { Json, JsonObject } from "../../contract/common.ts";
 import type { LogLine } from "../../contract/workflows.ts";
+import { shapedPayload } from "../../effects/kinds/schemas.ts";
 import type { WaitEnd } from "./activity.ts";
 import { type ApiName, apiAliases, apiFunctions } from "./api-spec.ts";
 import { type Arguments, readArguments } from "./arguments.ts";
@@ -25,6 +27,7 @@ export function installApi(L: LuaState, context: ApiContext): void {
     ...registrations(context),
     ...operations(context),
     ...waits(context),
+    ...acts(context),
     ...logs(context),
     ...tools(context),
     ...stateFunctions(context),
@@ -120,6 +123,59 @@ function operations(context: ApiContext) {
       return 1;
     },
   } satisfies Partial<Record<ApiName, Implementation>>;
+}
+
+/** Acts that the service does itself: asked for, or asked for and waited for. */
+function acts(context: ApiContext) {
+  const propose = (L: LuaState, path: string, effect_kind: string, payload: JsonObject): number => {
+    const activity = running(L, context, path);
+    const effect_id = effectId(activity);
+    record(L, context, activity, { kind: "effect", effect_id, effect_kind, payload, wait: false });
+    lua.lua_pushstring(L, toBytes(effect_id));
+    return 1;
+  };
+  const perform = (L: LuaState, path: string, effect_kind: string, payload: JsonObject): number => {
+    const activity = waiting(L, context, path);
+    const effect_id = effectId(activity);
+    const operation = { kind: "effect" as const, effect_id, effect_kind, payload, wait: true };
+    return wait(L, activity, record(L, context, activity, operation), pushResult);
+  };
+  const given = (args: Arguments) => Object.values(args)[0] as JsonObject;
+  return {
+    "signalbox.http": (L, args) => propose(L, "signalbox.http", "http", given(args)),
+    "signalbox.mail": (L, args) => propose(L, "signalbox.mail", "mail", given(args)),
+    "signalbox.shell": (L, args) => propose(L, "signalbox.shell", "shell", given(args)),
+    "signalbox.reply": (L, args) => propose(L, "signalbox.reply", "reply", given(args)),
+    "signalbox.effect": (L, args) => propose(L, "signalbox.effect", ...ofKind(L, "signalbox.effect", args)),
+    "signalbox.call.http": (L, args) => perform(L, "signalbox.call.http", "http", given(args)),
+    "signalbox.call.mail": (L, args) => perform(L, "signalbox.call.mail", "mail", given(args)),
+    "signalbox.call.shell": (L, args) => perform(L, "signalbox.call.shell", "shell", given(args)),
+    "signalbox.call.reply": (L, args) => perform(L, "signalbox.call.reply", "reply", given(args)),
+    "signalbox.call.effect": (L, args) =>
+      perform(L, "signalbox.call.effect", ...ofKind(L, "signalbox.call.effect", args)),
+    "signalbox.wait": (L, args) => {
+      const activity = waiting(L, context, "signalbox.wait");
+      const effect_id = args.effect_id as string;
+      const action = activity.effectLabel(effect_id);
+      if (action === undefined)
+        return raise(L, `signalbox.wait: this run has asked for no effect ${effect_id.slice(0, 60)}`);
+      const entry = record(L, context, activity, { kind: "join", effect_id, action });
+      return wait(L, activity, entry, pushResult);
+    },
+  } satisfies Partial<Record<ApiName, Implementation>>;
+}
+
+/** Kind and payload of the functions that take any. */
+function ofKind(L: LuaState, path: string, args: Arguments): [string, JsonObject] {
+  const kind = args.kind as string;
+  if (kind === "command" || kind === "ask") return raise(L, `${path}: use signalbox.${kind} for that`);
+  try {
+    return [kind, shapedPayload(kind, (args.payload ?? {}) as JsonObject)];
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    const words = error.issues.map(({ path: at, message }) => [...at, message].join(": "));
+    return raise(L, `${path}: ${words.join(", ")}`);
+  }
 }
 
 interface Question {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { durationMs, limits, name, subject, subjectPattern, text } from "../../contract/common.ts";
+import { shapedPayload } from "../../effects/kinds/schemas.ts";
 import { type ApiFunction, type Parameter, type ParameterType, parameterTypes } from "./api-spec.ts";
 import { popValue } from "./sandbox.ts";
 import { readJson, readObject, ValueError } from "./values.ts";
@@ -25,7 +26,9 @@ const question = z.strictObject({
 });
 const level = z.enum(["debug", "info", "warn", "error"]);
 /** Tables with several fields: the complaint says which one is wrong. */
-const explained: ReadonlySet<ParameterType> = new Set(["publish_options", "question"]);
+const explained: ReadonlySet<ParameterType> = new Set([
+  ...(["publish_options", "question", "http_request", "mail", "shell_command", "answer"] as const),
+]);
 const MAX_MESSAGE_CHARS = 8_000;
 const MAX_SECONDS = 366 * 24 * 3_600;
 
@@ -47,6 +50,10 @@ const readers: { [Type in ParameterType]: (L: LuaState, index: number, parameter
   message: (L, index) => readMessage(L, index),
   no_options: (L, index, parameter) => z.strictObject({}).parse(readObject(L, index, parameter)),
   question: (L, index, parameter) => question.parse(readObject(L, index, parameter)),
+  http_request: actOf("http"),
+  mail: actOf("mail"),
+  shell_command: actOf("shell"),
+  answer: actOf("reply"),
   publish_options: (L, index, parameter) => publishOptions.parse(readObject(L, index, parameter)),
 };
 
@@ -75,9 +82,13 @@ function complaint(L: LuaState, index: number, parameter: Parameter, error: unkn
   const expected = `${parameter.name} must be ${parameterTypes[parameter.type].expected}`;
   if (lua.lua_type(L, index) <= lua.LUA_TNIL) return `${expected}; nothing was given`;
   if (error instanceof z.ZodError && explained.has(parameter.type)) {
-    return `${expected}: ${error.issues.map((issue) => issue.message).join(", ")}`;
+    return `${expected}: ${error.issues.map((issue) => wordsOf(issue)).join(", ")}`;
   }
   return `${expected}, not ${given(L, index)}`;
+}
+
+function wordsOf({ path, message }: z.core.$ZodIssue): string {
+  return path.length === 0 ? message : `${path.join(".")}: ${message}`;
 }
 
 function given(L: LuaState, index: number): string {
@@ -86,6 +97,11 @@ function given(L: LuaState, index: number): string {
   if (!isText) return isNumber ? String(lua.lua_tonumberx(L, index)) : `a ${typeName(L, index)}`;
   const shown = toDisplayText(lua.lua_tostring(L, index) ?? new Uint8Array());
   return `"${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}"`;
+}
+
+function actOf(kind: string) {
+  return (L: LuaState, index: number, parameter: string) =>
+    shapedPayload(kind, readObject(L, index, parameter));
 }
 
 function fail(): never {

@@ -83,7 +83,17 @@ export type Operation =
       options: CallOptions;
       wait: boolean;
     }
-  /** Waits for the action that an operation before it started. */
+  /** An act that the service does itself: `signalbox.http`, `signalbox.mail`, … With `wait` it goes on at its end. */
+  | {
+      ordinal: number;
+      line: number | null;
+      kind: "effect";
+      effect_id: string;
+      effect_kind: string;
+      payload: JsonObject;
+      wait: boolean;
+    }
+  /** Waits for the action or effect that an operation before it started. */
   | { ordinal: number; line: number | null; kind: "join"; effect_id: string; action: string }
   /** What a script asks of this machine and a workflow can't: a file of its folder, or jq. */
   | { ordinal: number; line: number | null; kind: "local"; name: LocalName; args: Json[] };

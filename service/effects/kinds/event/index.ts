@@ -3,9 +3,7 @@ import type { EventLog } from "../../../events/log.ts";
 import type { Store } from "../../../store/store.ts";
 import { defineEffectKind, type EffectKind } from "../kind.ts";
 import { maskFields } from "../mask.ts";
-import { type EventPayload, eventPayload } from "./schema.ts";
-
-const BODY_CHARS = 80;
+import { type EventPayload, eventPayload, eventSummary, eventTarget } from "./schema.ts";
 
 /** Records an event in the name of whoever proposed it. The effect's id makes it one, however often it is tried. */
 export function eventKind({ store, events }: { store: Store; events: EventLog }): EffectKind {
@@ -16,10 +14,9 @@ export function eventKind({ store, events }: { store: Store; events: EventLog })
     targetField: "subject",
     schema: eventPayload,
     familiar: "never",
-    target: ({ subject, topic, type }) => subject ?? (topic === undefined ? type : `topics.${topic}`),
+    target: eventTarget,
     action: () => "publish",
-    summary: ({ type, topic, body }) =>
-      `Publish ${type}${topic === undefined ? "" : ` in ${topic}`}${body === undefined ? "" : `: ${body.slice(0, BODY_CHARS)}`}`,
+    summary: eventSummary,
     redact: (payload) => maskFields(JSON.parse(JSON.stringify(payload)) as JsonObject),
     risks: ({ topic, type }) => [
       topic === undefined

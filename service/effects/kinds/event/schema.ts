@@ -13,3 +13,15 @@ export const eventPayload = z.strictObject({
   conversation_key: text(500).optional(),
 });
 export type EventPayload = z.output<typeof eventPayload>;
+
+const BODY_CHARS = 80;
+
+/** Where it can be heard. */
+export const eventTarget = ({ subject: place, topic, type }: EventPayload): string =>
+  place ?? (topic === undefined ? type : `topics.${topic}`);
+
+/** `Publish report.made in inbox: All is well` */
+export function eventSummary({ type, topic, body }: EventPayload): string {
+  const where = topic === undefined ? "" : ` in ${topic}`;
+  return `Publish ${type}${where}${body === undefined ? "" : `: ${body.slice(0, BODY_CHARS)}`}`;
+}

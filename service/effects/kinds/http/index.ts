@@ -4,7 +4,7 @@ import { defineEffectKind, type EffectContext, type EffectKind } from "../kind.t
 import { maskFields, maskUrl } from "../mask.ts";
 import { findSecret, type KnownSecret, type SecretUse, useSecret } from "../secret-use.ts";
 import { type AddressRules, assertHost, type Lookup } from "./addresses.ts";
-import { type HttpPayload, httpPayload } from "./schema.ts";
+import { type HttpPayload, httpPayload, httpSummary, httpTarget } from "./schema.ts";
 import { createHttpClient, type HttpAnswer, type HttpLimits } from "./send.ts";
 
 export interface HttpSettings extends AddressRules, HttpLimits {
@@ -33,9 +33,9 @@ export function httpKind(settings: HttpSettings, lookup?: Lookup): EffectKind {
         context.addIssue({ code: "custom", message: problem });
     }),
     familiar: "target",
-    target: ({ url }) => new URL(url).host,
+    target: httpTarget,
     action: ({ method }) => method,
-    summary,
+    summary: httpSummary,
     redact: ({ url, headers, json, body, ...rest }) => ({
       ...withoutUndefined(rest),
       url: maskUrl(url),
@@ -76,15 +76,6 @@ function problemsOf({ url, headers }: HttpPayload, settings: HttpSettings): stri
       return [error.message];
     }
   });
-}
-
-function summary({ url, method, json, body }: HttpPayload): string {
-  const { host, pathname } = new URL(url);
-  const path = pathname === "/" ? "" : pathname.length > 80 ? `${pathname.slice(0, 80)}…` : pathname;
-  const text = json === undefined ? body : JSON.stringify(json);
-  if (text === undefined) return `${method} ${host}${path}`;
-  const size = Buffer.byteLength(text).toLocaleString("en");
-  return `${method} ${size} bytes of ${json === undefined ? "text" : "JSON"} to ${host}${path}`;
 }
 
 function requestOf(payload: HttpPayload, context: EffectContext, settings: HttpSettings) {

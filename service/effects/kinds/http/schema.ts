@@ -80,3 +80,15 @@ export const httpPayload = z
     "GET and HEAD have no body",
   );
 export type HttpPayload = z.output<typeof httpPayload>;
+
+export const httpTarget = ({ url: text }: HttpPayload): string => new URL(text).host;
+
+/** `POST 312 bytes of JSON to api.example.com/deploy` */
+export function httpSummary({ url: address, method, json: value, body }: HttpPayload): string {
+  const { host, pathname } = new URL(address);
+  const path = pathname === "/" ? "" : pathname.length > 80 ? `${pathname.slice(0, 80)}…` : pathname;
+  const text = value === undefined ? body : JSON.stringify(value);
+  if (text === undefined) return `${method} ${host}${path}`;
+  const size = Buffer.byteLength(text).toLocaleString("en");
+  return `${method} ${size} bytes of ${value === undefined ? "text" : "JSON"} to ${host}${path}`;
+}

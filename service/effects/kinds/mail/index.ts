@@ -2,7 +2,7 @@ import type { SecureContextOptions } from "node:tls";
 import { SignalboxError } from "../../../contract/errors.ts";
 import type { Secret } from "../../../lib/secret.ts";
 import { defineEffectKind, type EffectKind } from "../kind.ts";
-import { addressOf, type MailPayload, mailPayload } from "./schema.ts";
+import { addressOf, type MailPayload, mailPayload, mailSummary, mailTarget } from "./schema.ts";
 import { type MailServer, sendMail } from "./send.ts";
 
 export interface MailSettings {
@@ -17,8 +17,6 @@ export interface MailSettings {
   readonly timeoutMs: number;
   readonly trust?: SecureContextOptions;
 }
-
-const SUBJECT_CHARS = 100;
 
 /** A mail over SMTP (R57, R70). Its Message-ID is made from the effect's id, so a second one can be told as the same. */
 export function mailKind(settings: MailSettings): EffectKind {
@@ -35,14 +33,9 @@ export function mailKind(settings: MailSettings): EffectKind {
       return mail;
     }),
     familiar: "never",
-    target: (mail) => recipients(mail).join(", "),
+    target: mailTarget,
     action: () => "send",
-    summary: (mail) => {
-      const [first = "", ...others] = recipients(mail);
-      const more =
-        others.length === 0 ? "" : others.length === 1 ? ` and ${others[0]}` : ` and ${others.length} others`;
-      return `Send a mail to ${first}${more}: ${mail.subject.slice(0, SUBJECT_CHARS) || "(no subject)"}`;
-    },
+    summary: mailSummary,
     redact: (mail) => JSON.parse(JSON.stringify(mail)),
     risks: ({ from, bcc }) => [
       ...(settings.from !== undefined && from !== undefined && addressOf(from) !== addressOf(settings.from)
@@ -73,10 +66,6 @@ export function mailKind(settings: MailSettings): EffectKind {
       return { message_id: messageId, accepted, rejected, response };
     },
   });
-}
-
-function recipients({ to, cc, bcc }: MailPayload): string[] {
-  return [...new Set([...to, ...cc, ...bcc].map((one) => addressOf(one).toLowerCase()))];
 }
 
 /** @throws SignalboxError `secret_missing`, `unavailable` */

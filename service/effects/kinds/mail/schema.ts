@@ -56,3 +56,20 @@ export type MailPayload = z.output<typeof mailPayload>;
 export function addressOf(text: string): string {
   return /<([^<>]+)>$/.exec(text)?.[1] ?? text;
 }
+
+function recipients({ to, cc, bcc }: MailPayload): string[] {
+  return [...new Set([...to, ...cc, ...bcc].map((text) => addressOf(text).toLowerCase()))];
+}
+
+/** All recipients: a rule of the policy has to match each of them. */
+export const mailTarget = (mail: MailPayload): string => recipients(mail).join(", ");
+
+const SUBJECT_CHARS = 100;
+
+/** `Send a mail to ann@example.com and 2 others: Deployed` */
+export function mailSummary(mail: MailPayload): string {
+  const [first = "", ...others] = recipients(mail);
+  const more =
+    others.length === 0 ? "" : others.length === 1 ? ` and ${others[0]}` : ` and ${others.length} others`;
+  return `Send a mail to ${first}${more}: ${mail.subject.slice(0, SUBJECT_CHARS) || "(no subject)"}`;
+}

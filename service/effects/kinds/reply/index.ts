@@ -6,7 +6,7 @@ import type { EventLog } from "../../../events/log.ts";
 import type { Store } from "../../../store/store.ts";
 import { defineEffectKind, type EffectContext, type EffectKind } from "../kind.ts";
 import { maskFields } from "../mask.ts";
-import { type ReplyPayload, replyPayload } from "./schema.ts";
+import { type ReplyPayload, replyPayload, replySummary } from "./schema.ts";
 
 /** A connector that can answer where its events come from. */
 export interface Answerer {
@@ -24,8 +24,6 @@ interface ReplyParts {
   answererOf(source: string): Answerer | undefined;
 }
 
-const BODY_CHARS = 80;
-
 /** Answers an event where it came from: by its connector's own command, else in the log. */
 export function replyKind(parts: ReplyParts): EffectKind {
   return defineEffectKind<ReplyPayload>({
@@ -36,7 +34,7 @@ export function replyKind(parts: ReplyParts): EffectKind {
     familiar: "never",
     target: ({ event_id }) => event_id,
     action: () => "reply",
-    summary: ({ event_id, body }) => `Answer ${event_id}: ${body.slice(0, BODY_CHARS)}`,
+    summary: replySummary,
     redact: (payload) => maskFields(JSON.parse(JSON.stringify(payload)) as JsonObject),
     risks: (_payload, { command, source }) => [
       command === null || command === undefined

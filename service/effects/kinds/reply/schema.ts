@@ -9,3 +9,9 @@ export const replyPayload = z.strictObject({
   payload: jsonObject.default({}),
 });
 export type ReplyPayload = z.output<typeof replyPayload>;
+
+const BODY_CHARS = 80;
+
+/** `Answer evt_01…: Looks good` */
+export const replySummary = ({ event_id, body }: ReplyPayload): string =>
+  `Answer ${event_id}: ${body.slice(0, BODY_CHARS)}`;

@@ -12,7 +12,7 @@ import {
   rootOf,
   workingFolder,
 } from "./program.ts";
-import { type ShellPayload, shellPayload } from "./schema.ts";
+import { type ShellPayload, shellPayload, shellSummary } from "./schema.ts";
 
 export interface ShellSettings {
   readonly enabled: boolean;
@@ -66,8 +66,7 @@ export function shellKind(settings: ShellSettings): EffectKind {
     familiar: "never",
     target: ({ command }) => command,
     action: () => "run",
-    summary: ({ command, args, cwd }) =>
-      `Run ${[command, ...args].map(shown).join(" ")}${cwd === "." ? "" : ` in ${cwd}`}`,
+    summary: shellSummary,
     redact: (payload) => JSON.parse(JSON.stringify(payload)) as JsonObject,
     risks: ({ command }, bound) => risksOf(command, bound as unknown as Partial<Bound>),
     repeatable: () => false,
@@ -78,9 +77,6 @@ export function shellKind(settings: ShellSettings): EffectKind {
     },
   });
 }
-
-/** Words with spaces or worse in quotes, so that one word is not taken for several. */
-const shown = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word));
 
 /** @throws SignalboxError `forbidden` (denied without asking), `not_found` */
 async function bind(settings: ShellSettings, { command, args, cwd }: ShellPayload): Promise<Bound> {

@@ -37,3 +37,11 @@ export const shellPayload = z.strictObject({
   timeout_ms: z.int().min(1).max(3_600_000).optional(),
 });
 export type ShellPayload = z.output<typeof shellPayload>;
+
+/** Words with spaces or worse in quotes, so that one word is not taken for several. */
+const shown = (text: string) => (/^[\w@%+=:,./-]+$/.test(text) ? text : JSON.stringify(text));
+
+/** `Run git log -1 in site` */
+export function shellSummary({ command, args: words, cwd }: ShellPayload): string {
+  return `Run ${[command, ...words].map(shown).join(" ")}${cwd === "." ? "" : ` in ${cwd}`}`;
+}
