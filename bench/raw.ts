@@ -6,14 +6,14 @@ import { findMentions, findToolCalls } from "../service/events/refs.ts";
 import { newId } from "../service/lib/ids.ts";
 import type { Closeable } from "../service/lib/scope.ts";
 import { searchText } from "../service/store/search-text.ts";
-import { statementCache } from "../service/store/sqlite/filter.ts";
+import { IndexFile } from "../service/store/sqlite/index-file.ts";
 import { migrate, readMigrations } from "../service/store/sqlite/migrate.ts";
-import { indexedText, openStretches } from "../service/store/sqlite/words.ts";
+import { indexedText } from "../service/store/sqlite/words.ts";
 
 /** The same schema, filled by a program of a few prepared statements: the least that storing an event costs. */
 export interface RawSqlite extends Closeable {
   readonly db: Database.Database;
-  /** One transaction for all of them, with full text, references and counters. */
+  /** One transaction for all of them, with references and counters, and one for their words. */
   insert(events: readonly NewEvent[]): void;
   /** Oldest first, each step in a transaction of its own. Answers how many there were. */
   claimAndComplete(topic: string, limit: number, counted: boolean): number;
@@ -27,10 +27,19 @@ export function openRaw(file: string, durability: "normal" | "full" = "normal"):
   db.pragma("foreign_keys = ON");
   db.pragma("cache_size = -32000");
   migrate(db, file, 0, readMigrations());
-  return { db, insert: createInsert(db), claimAndComplete: createClaim(db), close: () => void db.close() };
+  const index = new IndexFile(`${file}.index`);
+  return {
+    db,
+    insert: createInsert(db, index),
+    claimAndComplete: createClaim(db),
+    close() {
+      db.close();
+      index.close();
+    },
+  };
 }
 
-function createInsert(db: Database.Database): RawSqlite["insert"] {
+function createInsert(db: Database.Database, index: IndexFile): RawSqlite["insert"] {
   const event = db.prepare(
     `INSERT INTO events (id, schema_version, type, source, subject, topic, time_ms, recorded_ms, body, payload, meta,
        conversation_key, user_key, correlation_id, parent_id, external_id, scope, origin_kind, depth, parked)
@@ -40,18 +49,14 @@ function createInsert(db: Database.Database): RawSqlite["insert"] {
     "INSERT INTO deliveries (seq, grp, topic, status) VALUES (?, 'default', ?, 'pending')",
   );
   const ref = db.prepare("INSERT INTO refs (seq, kind, value) VALUES (?, ?, ?)");
-  const stretches = openStretches(db, statementCache(db));
-  const subject = db.prepare(
-    "INSERT INTO subjects (subject, n) VALUES (?, ?) ON CONFLICT (subject) DO UPDATE SET n = n + excluded.n",
-  );
   const topics = db.prepare(
     "INSERT OR IGNORE INTO topics (name, lease_ms, max_attempts, created_ms) VALUES (?, 600000, 5, ?)",
   );
   const count = prepareCount(db);
   const known = new Set<string>();
-  return db.transaction((events: readonly NewEvent[]) => {
+  const record = db.transaction((events: readonly NewEvent[]) => {
     const counts = new Map<string, number>();
-    const subjects = new Map<string, number>();
+    const words: [seq: number, text: string, subject: string][] = [];
     for (const given of events) {
       const now = Date.now();
       const {
@@ -70,18 +75,29 @@ function createInsert(db: Database.Database): RawSqlite["insert"] {
       const { conversation_key = null, scope = null } = given;
       const keys = { type, source, subject: `topics.${topic}`, topic, conversation_key, scope };
       const none = { parent_id: null, correlation_id: null };
-      stretches.insert(seq, indexedText(searchText({ type, body, payload }), { ...keys, ...none }, refs));
-      subjects.set(keys.subject, (subjects.get(keys.subject) ?? 0) + 1);
+      const text = indexedText(searchText({ type, body, payload }), { ...keys, ...none }, refs);
+      words.push([seq, text, keys.subject]);
       if (topic === null) continue;
       if (!known.has(topic)) topics.run(topic, now);
       known.add(topic);
       delivery.run(seq, topic);
       counts.set(topic, (counts.get(topic) ?? 0) + 1);
     }
-    for (const [name, by] of subjects) subject.run(name, by);
     count.run("", "events", events.length);
     for (const [topic, by] of counts) count.run(topic, "pending", by);
+    return words;
   });
+  return (events) => {
+    const words = record(events);
+    index.write(() => {
+      const subjects = new Map<string, number>();
+      for (const [seq, text, subject] of words) {
+        index.insert(seq, text);
+        subjects.set(subject, (subjects.get(subject) ?? 0) + 1);
+      }
+      for (const [subject, by] of subjects) index.countSubject(subject, by);
+    });
+  };
 }
 
 function createClaim(db: Database.Database): RawSqlite["claimAndComplete"] {

@@ -96,6 +96,11 @@ const entries: Record<string, BuildOptions> = {
     entryPoints: ["service/workflows/lua/worker.ts"],
     outfile: join(dist, "lua-worker.js"),
   },
+  "index-worker": {
+    ...esm,
+    entryPoints: ["service/store/sqlite/worker.ts"],
+    outfile: join(dist, "index-worker.js"),
+  },
   agent: { ...esm, entryPoints: ["service/agents/sdk.ts"], outfile: join(dist, "agent.js") },
   client: { ...esm, entryPoints: ["service/client/index.ts"], outfile: join(dist, "client.js") },
   // Loaded by `signalbox mcp` alone. By zod's annotations esbuild leaves out that it has to run before what uses it.

@@ -52,7 +52,7 @@ async function pack(target: string): Promise<void> {
   const program = [join(root, "scripts/build.ts"), "--quiet", "--minify", "--sqlite", sqlite];
   execFileSync(
     process.execPath,
-    [...program, "--out", join(folder, "dist"), "service", "lua-worker", "cli", "mcp"],
+    [...program, "--out", join(folder, "dist"), "service", "lua-worker", "index-worker", "cli", "mcp"],
     {
       stdio: "inherit",
     },

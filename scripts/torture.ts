@@ -83,7 +83,7 @@ function copyService(): string {
   const folder = join(root, "node_modules/.cache", `signalbox-torture-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   if (!built.endsWith(".js")) throw new Error("the bundle is older than its sources: npm run build");
-  for (const name of ["service.js", "lua-worker.js", "migrations"]) {
+  for (const name of ["service.js", "lua-worker.js", "index-worker.js", "migrations"]) {
     cpSync(join(dirname(built), name), join(folder, name), { recursive: true });
   }
   return join(folder, "service.js");

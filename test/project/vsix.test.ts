@@ -25,6 +25,7 @@ describe("the extension's package", () => {
       "main.cjs",
       "dist/service.js",
       "dist/lua-worker.js",
+      "dist/index-worker.js",
       "dist/cli.cjs",
       "bin/signalbox.cjs",
     ])

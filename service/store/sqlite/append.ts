@@ -60,10 +60,7 @@ export function createAppend(context: SqliteContext, topics: Topics): AppendOne 
     if (draft.raw !== undefined) {
       statements.insertRaw.run(event.seq, JSON.stringify(draft.raw), event.recorded_ms);
     }
-    if (draft.refs.length > 0) {
-      for (const ref of draft.refs) statements.insertRef.run(event.seq, ref.kind, ref.value);
-      changes.refs.set(event.seq, draft.refs);
-    }
+    for (const ref of draft.refs) statements.insertRef.run(event.seq, ref.kind, ref.value);
     if (event.topic !== null) enqueue(event.seq, event.topic, draft.not_before_ms, now, changes);
     changes.events.push(event);
     return { event, duplicate: false };

@@ -1,10 +1,8 @@
-import type { Committed, EventDraft } from "../store.ts";
+import type { Committed } from "../store.ts";
 
 /** What a write changes, besides rows: handed out when the write is known to stand. */
 export class Changes implements Committed {
   events: Committed["events"] = [];
-  /** What the events speak of, by their `seq`, where they do. */
-  refs = new Map<number, EventDraft["refs"]>();
   topics = new Set<string>();
   targets = new Set<string>();
   changed: string[] = [];
@@ -34,7 +32,6 @@ export class Changes implements Committed {
 
   add(other: Changes): void {
     for (const event of other.events) this.events.push(event);
-    for (const [seq, refs] of other.refs) this.refs.set(seq, refs);
     for (const topic of other.topics) this.topics.add(topic);
     for (const target of other.targets) this.targets.add(target);
     for (const id of other.changed) this.changed.push(id);

@@ -12,6 +12,7 @@ type Removed = Awaited<ReturnType<Store["cleanup"]>>;
 interface Candidate {
   seq: number;
   id: string;
+  subject: string;
   topic: string | null;
   recorded_ms: number;
   status: StoredStatus | null;
@@ -32,7 +33,7 @@ const CONSUMER_GONE_MS = 90 * 24 * 3_600_000;
 export function cleanupMethods(context: SqliteContext, index: Index): Pick<Store, "cleanup"> {
   const { committer } = context;
   const pass = openPass(context);
-  const removal = openRemoval(context, index);
+  const removal = openRemoval(context);
   let reached = 0;
 
   const dryRun = async (request: CleanupRequest): Promise<Removed> => {
@@ -57,17 +58,16 @@ export function cleanupMethods(context: SqliteContext, index: Index): Pick<Store
     return total;
   };
   return {
-    cleanup(request) {
+    async cleanup(request) {
       if (request.dry_run) return dryRun(request);
-      const removing = committer.writeAlone((changes) => {
+      const { past, ...removed } = await committer.writeAlone((changes) => {
         const part = pass.look(request, reached, request.batch);
-        const removed = removal.run(part.past, request, changes);
+        const done = removal.run(part.past, request, changes);
         reached = part.ended ? 0 : part.reached;
-        return { ...removed, more: !part.ended || removed.more };
+        return { ...done, more: !part.ended || done.more, past: part.past };
       });
-      // Tables of the index that were to go may still be there.
-      removing.catch(() => index.stretches.forget());
-      return removing;
+      index.indexer.remove(past);
+      return removed;
     },
   };
 }
@@ -76,7 +76,7 @@ export function cleanupMethods(context: SqliteContext, index: Index): Pick<Store
 function openPass(context: SqliteContext) {
   const { db, memory } = context;
   const window = db.prepare<[number, number, number], Candidate>(
-    `SELECT e.seq, e.id, e.topic, e.recorded_ms, d.status, d.not_before_ms, d.finished_ms
+    `SELECT e.seq, e.id, e.subject, e.topic, e.recorded_ms, d.status, d.not_before_ms, d.finished_ms
      FROM events e LEFT JOIN deliveries d ON d.seq = e.seq AND d.grp = '${DEFAULT_GROUP}'
      WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?`,
   );
@@ -120,27 +120,10 @@ const OVER = "state IN ('succeeded', 'failed', 'denied', 'expired', 'skipped')";
 const OLD_RUNS = "finished_ms < ? AND event_id IS NULL";
 const OLD_EFFECTS = `${OVER} AND event_id IS NULL AND updated_ms < ?`;
 
-/** Takes an event out of the index; one that is not there yet stays out, as it is gone by then. */
-function openUnindex(db: SqliteContext["db"], { stretches, indexer }: Index): (seq: number) => void {
-  const subject = db.prepare<[number]>(
-    "UPDATE subjects SET n = n - 1 WHERE subject = (SELECT subject FROM events WHERE seq = ?)",
-  );
-  const unused = db.prepare<[number]>(
-    "DELETE FROM subjects WHERE n <= 0 AND subject = (SELECT subject FROM events WHERE seq = ?)",
-  );
-  return (seq) => {
-    if (seq > indexer.indexed()) return;
-    stretches.remove(seq);
-    subject.run(seq);
-    unused.run(seq);
-  };
-}
-
-function openRemoval({ db, memory }: SqliteContext, index: Index) {
+function openRemoval({ db, memory }: SqliteContext) {
   const seqBefore = createSeqBefore({ db, memory });
   const runsOf = db.prepare<[string]>("DELETE FROM runs WHERE event_id = ?");
   const effectsOf = db.prepare<[string]>("DELETE FROM effects WHERE event_id = ?");
-  const unindex = openUnindex(db, index);
   // References, raw messages and deliveries go with it (ON DELETE CASCADE).
   const event = db.prepare<[number]>("DELETE FROM events WHERE seq = ?");
   const raw = db.prepare<[number, number]>(
@@ -174,14 +157,12 @@ function openRemoval({ db, memory }: SqliteContext, index: Index) {
       for (const row of past) {
         removed.runs += runsOf.run(row.id).changes;
         removed.effects += effectsOf.run(row.id).changes;
-        unindex(row.seq);
         event.run(row.seq);
         changes.count("", "events", -1);
         if (row.topic !== null && row.status !== null) changes.count(row.topic, row.status, -1);
       }
       // The place of a removed event is never given to another one, also after a restart.
       if (past.length > 0) floor.run(String(memory.lastSeq));
-      index.stretches.removeEmpty();
       return { ...removed, events: past.length, more };
     },
     countRaw: (request: CleanupRequest) => counts.raw.get(seqBefore(request.raw_before_ms)) ?? 0,

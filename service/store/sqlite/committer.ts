@@ -12,8 +12,6 @@ interface Write {
   reject(error: unknown): void;
   /** In a transaction of its own, since it takes long and others should not wait for its end. */
   alone: boolean;
-  /** What it writes can be made again, so its commit need not wait for the disk. */
-  derived: boolean;
 }
 
 type Outcome = { ok: true; value: unknown } | { ok: false; error: unknown };
@@ -32,8 +30,6 @@ interface CommitterOptions {
   maxPending: number;
   /** How long another program may hold the file before writes are refused as `busy`. */
   busyMs: number;
-  /** Each commit waits for the disk, but for derived ones. */
-  synced: boolean;
 }
 
 /** A transaction takes no further writes after so many, or after so long. */
@@ -56,7 +52,7 @@ export class Committer {
   /** Why the last transaction was not committed; null when it was. */
   problem: Error | null = null;
   /** Called after each commit, before those who subscribed. */
-  onCommit: (changes: Changes) => void = () => {};
+  onCommit: () => void = () => {};
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -69,21 +65,12 @@ export class Committer {
   }
 
   write<T>(run: (changes: Changes) => T): Promise<T> {
-    return this.#enqueue(run, false, false);
+    return this.#enqueue(run, false);
   }
 
   /** In a transaction that it shares with nobody: for batches that take milliseconds. */
   writeAlone<T>(run: (changes: Changes) => T): Promise<T> {
-    return this.#enqueue(run, true, false);
-  }
-
-  /**
-   * The same for what can be made again from what is committed: it never waits for the disk. A later commit that does
-   * takes it along, since both are in one log, and before it nothing of a derived commit can be on the disk without
-   * all that was committed before.
-   */
-  writeDerived<T>(run: (changes: Changes) => T): Promise<T> {
-    return this.#enqueue(run, true, true);
+    return this.#enqueue(run, true);
   }
 
   /** Resolves when what waits is committed; further writes are refused from now on. */
@@ -96,16 +83,14 @@ export class Committer {
     return this.#closing.done;
   }
 
-  #enqueue<T>(run: (changes: Changes) => T, alone: boolean, derived: boolean): Promise<T> {
+  #enqueue<T>(run: (changes: Changes) => T, alone: boolean): Promise<T> {
     if (this.#closing) return Promise.reject(new SignalboxError("unavailable", "the database is closed"));
-    if (!derived && this.#queue.length >= this.#options.maxPending) {
-      // A derived one was not asked for by anybody and takes nobody's place.
-      const asked = this.#queue.filter((write) => !write.derived).length;
-      if (asked >= this.#options.maxPending)
-        return Promise.reject(new SignalboxError("busy", `${asked} writes are waiting`, { retryAfterS: 1 }));
+    if (this.#queue.length >= this.#options.maxPending) {
+      const waiting = `${this.#queue.length} writes are waiting`;
+      return Promise.reject(new SignalboxError("busy", waiting, { retryAfterS: 1 }));
     }
     return new Promise<T>((resolve, reject) => {
-      this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject, alone, derived });
+      this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject, alone });
       if (this.#busySince === null) this.#schedule();
     });
   }
@@ -120,11 +105,7 @@ export class Committer {
   }
 
   #flush(): void {
-    // The setting can't change inside a transaction, so it is made ready for the next one.
-    const isUnsynced = this.#options.synced && this.#queue[0]?.derived === true;
-    if (isUnsynced) this.#options.db.pragma("synchronous = NORMAL");
     if (this.#queue.length > 0 && this.#begin()) this.#commitGroup();
-    if (isUnsynced) this.#options.db.pragma("synchronous = FULL");
     if (this.#queue.length > 0) {
       if (this.#busySince === null) this.#schedule();
       return;
@@ -174,7 +155,7 @@ export class Committer {
       if (outcome?.ok) write.resolve(outcome.value);
       else write.reject(storageError(outcome?.error, this.#options.file));
     });
-    this.onCommit(done.changes);
+    this.onCommit();
     for (const listener of this.#listeners) listener(done.changes);
   }
 

@@ -15,17 +15,18 @@ import { storageError } from "./errors.ts";
 import { cursorMethods, eventMethods } from "./events.ts";
 import { statementCache } from "./filter.ts";
 import { findMethods } from "./find.ts";
+import { IndexFile } from "./index-file.ts";
 import { startIndexer } from "./indexer.ts";
 import { maintenanceMethods } from "./maintenance.ts";
 import { type OpenOptions, openDatabase } from "./open.ts";
 import { receiptMethods } from "./receipts.ts";
+import type { Index } from "./routes.ts";
 import { runMethods } from "./runs.ts";
 import { scheduleMethods } from "./schedules.ts";
 import { searchMethods } from "./search.ts";
 import { settleMethods } from "./settle.ts";
 import { createBury, createSweep, type DescribeDead, dueMethods, nextDelivery } from "./sweep.ts";
 import { openTopics, type TopicDefaults } from "./topics.ts";
-import { openStretches } from "./words.ts";
 import { workflowMethods } from "./workflows.ts";
 
 export interface SqliteStoreOptions extends OpenOptions {
@@ -41,7 +42,7 @@ export interface SqliteStoreOptions extends OpenOptions {
   log: Logger;
 }
 
-/** The embedded store: one SQLite file, written by this process alone. @throws as `openDatabase` */
+/** The embedded store: one SQLite file and its index, written by this process alone. @throws as `openDatabase` */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { file, clock, maxPending, busyMs = 10_000, subjectMatches } = options;
   const db = openDatabase(options);
@@ -50,14 +51,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       Number(subjectMatches(String(pattern), String(subject))),
     );
     const memory = new Memory();
-    const committer = new Committer({
-      db,
-      file,
-      memory,
-      maxPending,
-      busyMs,
-      synced: options.durability === "full",
-    });
+    const committer = new Committer({ db, file, memory, maxPending, busyMs });
     const context: SqliteContext = { db, file, committer, memory, nowMs: () => clock.nowMs() };
     restore(context);
     return guarded(assemble(context, options), file, () => db.open);
@@ -75,9 +69,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
   const propose = createPropose(context, append, audit);
   const bury = createBury(context, append, options.describeDead);
   const sweep = createSweep(context, topics, bury);
-  const prepare = statementCache(db);
-  const stretches = openStretches(db, prepare);
-  const index = { prepare, stretches, indexer: startIndexer(context, stretches, options.log) };
+  const index = openIndex(context, options);
   const events = eventMethods(context, append);
   return {
     onCommitted: (listener) => committer.subscribe(listener),
@@ -101,14 +93,26 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...cleanupMethods(context, index),
     ...maintenanceMethods(context),
     async close() {
-      index.indexer.stop();
       await committer.close();
+      await index.indexer.close();
       if (!db.open) return;
       // Leaves one file behind, so that a copy of it is a backup.
       db.pragma("wal_checkpoint(TRUNCATE)");
       db.close();
     },
   };
+}
+
+function openIndex(context: SqliteContext, { log, subjectMatches }: SqliteStoreOptions): Index {
+  const { db, file } = context;
+  const index = new IndexFile(file === ":memory:" ? file : `${file}.index`);
+  try {
+    const indexer = startIndexer({ context, index, log });
+    return { prepare: statementCache(db), file: index, indexer, subjectMatches };
+  } catch (error) {
+    index.close();
+    throw error;
+  }
 }
 
 function restore({ db, memory }: SqliteContext): void {

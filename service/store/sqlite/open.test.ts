@@ -45,7 +45,7 @@ describe("opening the database", () => {
       .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'")
       .pluck()
       .all();
-    expect(tables).toEqual(expect.arrayContaining(["events", "refs", "deliveries", "topics", "subjects"]));
+    expect(tables).toEqual(expect.arrayContaining(["events", "refs", "deliveries", "topics"]));
     expect(db.pragma("journal_mode", { simple: true })).toBe("wal");
     db.close();
     expect(readdirSync(join(folder, "new", "folder"))).toEqual(["signalbox.db"]);

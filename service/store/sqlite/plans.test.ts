@@ -84,7 +84,8 @@ describe("query plans", () => {
       this: Database.Database,
       sql: string,
     ) {
-      seen.add(sql);
+      // The index is a database of its own.
+      if (!this.name.endsWith(".index")) seen.add(sql);
       return prepare.call(this, sql);
     });
     opened = await openSqlite();

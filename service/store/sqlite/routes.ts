@@ -9,10 +9,11 @@ import {
   refsOf,
   text,
 } from "./filter.ts";
+import type { IndexFile } from "./index-file.ts";
 import type { Indexer } from "./indexer.ts";
 import { type StoredStatus, toStored } from "./rows.ts";
 import { mergeStretches, type Next, seqsOf, splitAt, stretchOf } from "./walk.ts";
-import { keyExpression, type Stretches } from "./words.ts";
+import { keyExpression } from "./words.ts";
 
 /** Topics over which a status is still looked up one by one. */
 const TOPICS = 500;
@@ -24,28 +25,31 @@ const WINDOW = 1_000;
 
 /** The index, and how far it is. */
 export interface Index {
+  /** Of the log. */
   prepare: Prepare;
-  stretches: Stretches;
+  file: IndexFile;
   indexer: Indexer;
+  subjectMatches(pattern: string, subject: string): boolean;
 }
 
 /** Every way to come to all events of these filters, given how far the index is, and words in its own language. */
 export function routesOf(
-  { prepare, stretches }: Index,
+  index: Index,
   filters: Filters,
   indexed: number,
   words: string | null = null,
 ): Next[] {
+  const { prepare } = index;
   const newest = byLog(prepare, conditionOf(filters));
   const routes: Next[] = [];
-  const keys = keysOf(prepare, filters);
+  const keys = keysOf(index, filters);
   if (keys === null) routes.push(splitAt(indexed, newest, () => ({ seqs: [], reached: null })));
   else if (words !== null || keys.length > 0) {
     const expression = [...keys, ...(words === null ? [] : [words])].join(" AND ");
-    routes.push(splitAt(indexed, newest, stretches.matching(expression)));
+    routes.push(splitAt(indexed, newest, matching(index, expression)));
   }
   if (filters.correlation_id !== undefined) {
-    const key = stretches.matching(keyExpression("correlation_id", filters.correlation_id));
+    const key = matching(index, keyExpression("correlation_id", filters.correlation_id));
     routes.push(
       merged([
         splitAt(indexed, newest, key),
@@ -60,8 +64,13 @@ export function routesOf(
   return routes;
 }
 
+function matching({ file, indexer }: Index, expression: string): Next {
+  const next = file.matching(expression);
+  return (range, take) => indexer.asked(() => next(range, take));
+}
+
 /** What the index is asked for; null when it has nothing. */
-function keysOf(prepare: Prepare, filters: Filters): string[] | null {
+function keysOf(index: Index, filters: Filters): string[] | null {
   const keys: string[] = [];
   for (const column of keyedColumns) {
     const value = filters[column];
@@ -69,21 +78,18 @@ function keysOf(prepare: Prepare, filters: Filters): string[] | null {
   }
   for (const [kind, value] of refsOf(filters)) keys.push(keyExpression(kind, value));
   if (filters.subject === undefined) return keys;
-  const subjects = subjectsOf(prepare, filters.subject);
+  const subjects = subjectsOf(index, filters.subject);
   if (subjects === null) return keys;
   return subjects.length === 0 ? null : [...keys, keyExpression("subject", ...subjects)];
 }
 
 /** The subjects in the index that a pattern matches. Null when there are too many with this beginning. */
-function subjectsOf(prepare: Prepare, pattern: string): string[] | null {
+function subjectsOf({ file, indexer, subjectMatches }: Index, pattern: string): string[] | null {
   const [literal = ""] = pattern.split(/(?<=^|\.)[*>](?=\.|$)/, 1);
   if (literal === pattern) return [pattern];
-  const rows = prepare(
-    `SELECT subject, subject_matches(${text}, subject) AS matches FROM subjects
-     WHERE subject >= ${text} AND subject < ${text} ORDER BY subject LIMIT ${integer}`,
-  ).all(pattern, literal, `${literal}\u{10ffff}`, SUBJECTS_SEEN) as { subject: string; matches: number }[];
-  const found = rows.filter((row) => row.matches === 1).map((row) => row.subject);
-  return rows.length === SUBJECTS_SEEN || found.length > SUBJECTS ? null : found;
+  const seen = indexer.asked(() => file.subjectsFrom(literal, SUBJECTS_SEEN));
+  const found = seen.filter((subject) => subjectMatches(pattern, subject));
+  return seen.length === SUBJECTS_SEEN || found.length > SUBJECTS ? null : found;
 }
 
 function byIndex(prepare: Prepare, table: string, where: string, values: unknown[]): Next {

@@ -1,15 +1,10 @@
 import { crc32 } from "node:zlib";
-import type Database from "better-sqlite3";
-import { integer, type Prepare } from "./filter.ts";
-import { type Next, seqsOf, stretchOf } from "./walk.ts";
 
 /**
- * The index that events are found by: their words, and a key for each value that is asked for by name, in one FTS5
- * table for each stretch of the log. A key is a token that no text can hold.
+ * What events are found by: their words, and a key for each value that is asked for by name. A key is a token that no
+ * text can hold.
  */
 
-/** Events of one table. Two common words that never meet are looked through in some 2 ms. */
-const STRETCH = 65_536;
 /** A private character, which texts lose before they are indexed or looked for. */
 const MARK = "\ue1f4";
 
@@ -78,89 +73,4 @@ export function plainWords(words: string): string {
 export function keyExpression(key: Key, ...values: string[]): string {
   const quoted = [...new Set(values.map((value) => `"${tokenOf(key, value)}"`))];
   return quoted.length === 1 ? (quoted[0] ?? "") : `(${quoted.join(" OR ")})`;
-}
-
-/** The tables of the index. */
-export interface Stretches {
-  /** Inside a write. */
-  insert(seq: number, text: string): void;
-  remove(seq: number): void;
-  /** Inside a write: removes the tables whose events are all gone, but for the one that is being filled. */
-  removeEmpty(): void;
-  /** What may have been made or removed by a write that was undone is looked up again. */
-  forget(): void;
-  /** Events that match, read one table at a time. */
-  matching(expression: string): Next;
-}
-
-export function openStretches(db: Database.Database, prepare: Prepare): Stretches {
-  const names = db
-    .prepare<[], string>(
-      "SELECT substr(name, 7) FROM sqlite_schema WHERE type = 'table' AND name GLOB 'words_[0-9]*' AND sql LIKE 'CREATE VIRTUAL%'",
-    )
-    .pluck();
-  const hasEvents = db.prepare<[number, number]>("SELECT 1 FROM events WHERE seq BETWEEN ? AND ? LIMIT 1");
-  let known: number[] | null = null;
-  const all = (): number[] => {
-    known ??= names
-      .all()
-      .map(Number)
-      .sort((a, b) => a - b);
-    return known;
-  };
-  const make = (stretch: number): void => {
-    db.exec(
-      `CREATE VIRTUAL TABLE words_${stretch} USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'unicode61')`,
-    );
-    known = [...all(), stretch].sort((a, b) => a - b);
-  };
-  return {
-    insert(seq, text) {
-      const stretch = Math.floor(seq / STRETCH);
-      if (!all().includes(stretch)) make(stretch);
-      prepare(`INSERT INTO words_${stretch} (rowid, text) VALUES (?, ?)`).run(seq, text);
-    },
-    remove(seq) {
-      const stretch = Math.floor(seq / STRETCH);
-      if (all().includes(stretch)) prepare(`DELETE FROM words_${stretch} WHERE rowid = ?`).run(seq);
-    },
-    removeEmpty() {
-      for (const stretch of all().slice(0, -1)) {
-        const first = stretch * STRETCH;
-        if (hasEvents.get(first, first + STRETCH - 1) !== undefined) return;
-        db.exec(`DROP TABLE words_${stretch}`);
-        known = all().filter((one) => one !== stretch);
-      }
-    },
-    forget() {
-      known = null;
-    },
-    matching(expression) {
-      return ({ low, high, order }, take) => {
-        const stretch = nearest(all(), Math.floor(low / STRETCH), Math.floor(high / STRETCH), order);
-        if (stretch === undefined) return { seqs: [], reached: null };
-        const first = Math.max(low, stretch * STRETCH);
-        const last = Math.min(high, (stretch + 1) * STRETCH - 1);
-        const table = `words_${stretch}`;
-        // FTS5 ignores a bound that is no integer, and numbers of JavaScript arrive as floating point.
-        const statement = prepare(
-          `SELECT rowid AS seq FROM ${table} WHERE ${table} MATCH ? AND rowid BETWEEN ${integer} AND ${integer} ORDER BY rowid ${order} LIMIT ${integer}`,
-        );
-        const found = stretchOf(seqsOf(statement.all(expression, first, last, take)), take);
-        if (found.reached !== null) return found;
-        const end = order === "ASC" ? last : first;
-        return { ...found, reached: end === (order === "ASC" ? high : low) ? null : end };
-      };
-    },
-  };
-}
-
-function nearest(
-  stretches: readonly number[],
-  lowest: number,
-  highest: number,
-  order: "ASC" | "DESC",
-): number | undefined {
-  const isIn = (stretch: number) => stretch >= lowest && stretch <= highest;
-  return order === "ASC" ? stretches.find(isIn) : stretches.findLast(isIn);
 }

@@ -1,6 +1,5 @@
--- Events are found by one inverted index of words and keys (words.ts), filled behind the commits. It is kept in
--- tables of its own for each stretch of the log, made when the first event of the stretch is indexed, so one look
--- never takes long, and an old stretch goes as a whole. Everything is indexed anew after this step.
+-- Events are found by an index in a file of its own (index-file.ts), filled behind the commits from the first event
+-- on: what lies here for that goes. The file names the log it is of.
 DROP INDEX events_type;
 DROP INDEX events_source;
 DROP INDEX events_topic;
@@ -11,8 +10,9 @@ DROP INDEX events_scope;
 DROP INDEX events_subject;
 DROP TABLE events_text;
 DELETE FROM meta WHERE key = 'indexed_seq';
+INSERT INTO meta (key, value) VALUES ('log_id', lower(hex(randomblob(16))));
 
--- What an event speaks of, beside the event: found by the index as well.
+-- What an event speaks of, beside the event.
 CREATE TABLE refs_of_events (
   seq INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
   kind TEXT NOT NULL,
@@ -22,9 +22,3 @@ CREATE TABLE refs_of_events (
 INSERT INTO refs_of_events (seq, kind, value) SELECT seq, kind, value FROM refs;
 DROP TABLE refs;
 ALTER TABLE refs_of_events RENAME TO refs;
-
--- The subjects of indexed events, and how many have each: a pattern is looked up here first.
-CREATE TABLE subjects (
-  subject TEXT PRIMARY KEY,
-  n INTEGER NOT NULL
-) WITHOUT ROWID;
