@@ -20,11 +20,12 @@ import { lua } from "./lua.ts";
 import { describeMachine } from "./machine.ts";
 import { drawGrowth } from "./plot.ts";
 import { copyProduct, repository } from "./product.ts";
+import { opencode } from "./opencode.ts";
 import { push } from "./push.ts";
 import { query } from "./query.ts";
 import { formatLayers, formatMarkdown, formatTable, type Report, replaceBetweenMarkers } from "./report.ts";
 
-const lines: readonly Line[] = [push, claim, chain, lua, cli, query, idle, fanout];
+const lines: readonly Line[] = [push, claim, chain, lua, cli, query, idle, fanout, opencode];
 
 const usage = `npm run bench -- [options]
   --quick          under a minute; figures are rough, BENCHMARKS.md is left alone
