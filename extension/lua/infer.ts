@@ -306,7 +306,10 @@ export class Infer implements Inference {
         const type = base ? base.type() : known.length > 0 ? union(known) : (types[0] ?? any);
         return this.withAssigned(type, ones, path);
       },
-      { doc: doc?.description ?? base?.doc ?? "", deprecated: doc ? functionDoc(doc).deprecated : false },
+      {
+        doc: doc ? functionDoc(doc).doc : (base?.doc ?? ""),
+        deprecated: doc ? functionDoc(doc).deprecated : false,
+      },
     );
     if (first) Object.defineProperty(field, "place", { get: () => this.file.place(first.chunk, first.name) });
     return field;

@@ -5,7 +5,7 @@ import type { Call, Expression, Node, TableLiteral } from "../syntax/ast.ts";
 import { keywords } from "../syntax/lexer.ts";
 import { type Field, membersOf, type Shape, show, showSignature, type Type, withoutNil } from "../types.ts";
 import { completeComment } from "./comments.ts";
-import { type Completion, item } from "./item.ts";
+import { type Completion, item, lazily } from "./item.ts";
 import { snippetsFor } from "./snippets.ts";
 import { type Word, wordsFor, wordsForArgument } from "./words.ts";
 
@@ -248,43 +248,36 @@ function ofTable(cursor: Cursor, table: TableLiteral): Completion[] {
 function ofNames(cursor: Cursor): Completion[] {
   const { infer, project, file } = cursor;
   const list = new Map<string, Completion>();
+  const add = (name: string, kind: Completion["kind"], sort: string, type: () => Type) => {
+    if (!list.has(name))
+      list.set(
+        name,
+        lazily(item(cursor, name, kind, { sort }), () => described(type())),
+      );
+  };
   for (const local of localsAt(cursor.path, cursor.chunkIndex, file.tree.chunks, cursor.offset)) {
     const isFunction = local.origin.kind === "function";
     const kind = isFunction ? "function" : local.origin.kind === "parameter" ? "parameter" : "local";
-    list.set(
-      local.name,
-      item(cursor, local.name, kind, { ...described(infer.typeOfLocal(local)), sort: "2" }),
-    );
+    add(local.name, kind, "2", () => infer.typeOfLocal(local));
   }
-  for (const name of file.linked.assigned.keys()) {
-    if (!list.has(name))
-      list.set(name, item(cursor, name, "global", { ...described(infer.typeOfGlobal(name)), sort: "3" }));
-  }
+  for (const name of file.linked.assigned.keys()) add(name, "global", "3", () => infer.typeOfGlobal(name));
   for (const name of project.libraryNames()) {
-    if (list.has(name)) continue;
-    const type = infer.typeOfGlobal(name);
-    const kind = type.kind === "function" ? "function" : type.kind === "object" ? "module" : "global";
-    list.set(
-      name,
-      item(cursor, name, kind, {
-        ...described(type),
-        sort: name === "sekia" || name === "signalbox" ? "2" : "4",
-      }),
-    );
+    const isApi = name === "sekia" || name === "signalbox";
+    add(name, libraryKind(cursor, name), isApi ? "2" : "4", () => infer.typeOfGlobal(name));
   }
-  const words = [...keywords].map((word) => item(cursor, word, "keyword", { sort: "6" }));
-  return [...list.values(), ...words];
+  return [...list.values(), ...[...keywords].map((word) => item(cursor, word, "keyword", { sort: "6" }))];
 }
 
-function described(type: Type): Pick<Completion, "detail" | "doc" | "deprecated"> {
+function libraryKind({ project }: Cursor, name: string): Completion["kind"] {
+  const type = project.libraryGlobal(name);
+  if (type === null) return "module";
+  return type.kind === "function" ? "function" : type.kind === "object" ? "module" : "global";
+}
+
+function described(type: Type): Pick<Completion, "detail" | "doc"> {
   if (type.kind === "function") {
     const [signature] = type.signatures;
-    if (signature)
-      return {
-        detail: showSignature(signature, 1, ""),
-        doc: signature.doc,
-        deprecated: signature.deprecated,
-      };
+    if (signature) return { detail: showSignature(signature, 1, ""), doc: signature.doc };
   }
-  return { detail: show(type, 1), doc: type.kind === "object" ? type.shape.doc : "", deprecated: false };
+  return { detail: show(type, 1), doc: type.kind === "object" ? type.shape.doc : "" };
 }

@@ -10,6 +10,7 @@ import {
 import { type Cursor, innermost } from "../cursor.ts";
 import { isOn } from "../events.ts";
 import { isCommand } from "../project.ts";
+import { pathOf } from "../scope.ts";
 import type { Call, Expression, Name, Span, StringLiteral } from "../syntax/ast.ts";
 import {
   type Field,
@@ -104,8 +105,7 @@ function ofField(cursor: Cursor, name: Name, object: Type, type: Type | null): H
 
 function fieldCard(name: Name, field: Field | null, prefix: string, type: Type): Hover {
   const { code, doc } = described(`${prefix}${name.name}${field?.optional ? "?" : ""}`, "(field) ", type);
-  const deprecated = field?.deprecated ? "Deprecated." : "";
-  return card(name, code, field?.doc || doc, deprecated);
+  return card(name, code, field?.doc || doc);
 }
 
 function ofKey(cursor: Cursor, name: Name, table: unknown, type: Type): Hover | null {
@@ -232,5 +232,6 @@ function shown(cursor: Cursor, call: Call, signature: Signature, name: string) {
 
 function nameOf(call: Call): string {
   if (call.method) return call.method.name;
-  return namedCall({ ...call, args: [] })?.name ?? "function";
+  const found = pathOf(call.callee);
+  return found ? [found.base.name, ...found.path].join(".") : "function";
 }

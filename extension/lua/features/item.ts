@@ -43,3 +43,16 @@ export function item(
     ...more,
   };
 }
+
+/** The same with its detail and text found when somebody looks at them: a large file has many names. */
+export function lazily(made: Completion, describe: () => Pick<Completion, "detail" | "doc">): Completion {
+  let known: Pick<Completion, "detail" | "doc"> | null = null;
+  const find = () => {
+    known ??= describe();
+    return known;
+  };
+  return Object.defineProperties(made, {
+    detail: { get: () => find().detail, enumerable: true },
+    doc: { get: () => find().doc, enumerable: true },
+  });
+}

@@ -521,7 +521,10 @@ class Parser {
       return { kind: "paren", inner, from, to: this.end };
     }
     this.problem(`a value expected near ${this.near()}`);
-    return { kind: "missing", from: this.end, to: Math.max(this.end, this.token.from) };
+    const start = this.end;
+    // Spaces on the line belong to what is still to be written there.
+    while (this.end < this.token.from && /[ \t]/.test(this.source[this.end] ?? "")) this.end += 1;
+    return { kind: "missing", from: start, to: Math.max(this.end, this.token.from) };
   }
 
   private suffixed(): Expression {
