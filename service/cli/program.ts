@@ -32,6 +32,13 @@ const modules: readonly { group: string; names: readonly string[]; load: () => P
   },
   { group: "Workflows and schedules:", names: ["schedules"], load: () => import("./commands/schedules.ts") },
   { group: "Workflows and schedules:", names: ["away"], load: () => import("./commands/away.ts") },
+  {
+    group: "Workflows and schedules:",
+    names: ["run", "exec"],
+    load: () => import("./commands/run.ts"),
+  },
+  { group: "Workflows and schedules:", names: ["repl"], load: () => import("./commands/repl.ts") },
+  { group: "Workflows and schedules:", names: ["actions"], load: () => import("./commands/actions.ts") },
   { group: "What is done outside:", names: ["effects"], load: () => import("./commands/effects.ts") },
   { group: "What is done outside:", names: ["approvals"], load: () => import("./commands/approvals.ts") },
   { group: "What is done outside:", names: ["audit"], load: () => import("./commands/audit.ts") },

@@ -7,11 +7,17 @@ const MAX_CHARS = 32 * 1024 * 1024;
 /** What one script has said and done so far, for one reader or several, who may come late. */
 export class ScriptFeed {
   readonly #items: ScriptItem[] = [];
+  readonly #first: number;
   #chars = 0;
   #isFull = false;
   #isEnded = false;
   #wake = () => {};
   #next = this.#arm();
+
+  /** @param now_ms so that places of a feed from before a restart are smaller than those of this one */
+  constructor(now_ms: number) {
+    this.#first = now_ms * 1_000;
+  }
 
   get isEnded(): boolean {
     return this.#isEnded;
@@ -32,16 +38,16 @@ export class ScriptFeed {
     wake();
   }
 
-  /** Items from place `after` on (the first is at 0), then those to come, up to the end. */
+  /** Items behind place `after` (0: all), then those to come, up to the end. */
   async *read(after: number, signal: AbortSignal): AsyncGenerator<{ place: number; item: ScriptItem }> {
     const aborted = new Promise<void>((resolve) => {
       signal.addEventListener("abort", () => resolve(), { once: true });
     });
-    for (let place = after; !signal.aborted; ) {
-      const item = this.#items[place];
+    for (let index = Math.max(0, after + 1 - this.#first); !signal.aborted; ) {
+      const item = this.#items[index];
       if (item) {
-        yield { place, item };
-        place += 1;
+        yield { place: this.#first + index, item };
+        index += 1;
       } else if (this.#isEnded) return;
       else await Promise.race([this.#next, aborted]);
     }

@@ -86,7 +86,8 @@ async function jq(value: Json, filter: string): Promise<Json> {
   const cwd = await mkdtemp(join(tmpdir(), "signalbox-jq-"));
   try {
     const end = await runProcessGroup({
-      argv: ["jq", "-c", "--", filter],
+      // A space before it: no filter is read as an option.
+      argv: ["jq", "-c", ` ${filter}`],
       cwd,
       env: { PATH: process.env.PATH ?? "" },
       ...{ stdin: JSON.stringify(value), timeoutMs: JQ_MS, maxStdoutBytes: MAX_FILE_BYTES, overflow: "end" },

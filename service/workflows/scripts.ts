@@ -129,7 +129,7 @@ export class Scripts {
     await this.#options.host.unload(key);
   }
 
-  /** What it said and does, from place `after` on. @throws SignalboxError `not_found` */
+  /** What it said and does, behind place `after`. @throws SignalboxError `not_found` */
   async *follow(
     run_id: string,
     after: number,
@@ -325,7 +325,7 @@ export class Scripts {
       source: by,
       ...(repository ? { repository } : {}),
     };
-    return { key, settings, running, feed: new ScriptFeed(), isLine };
+    return { key, settings, running, feed: new ScriptFeed(this.#options.clock.nowMs()), isLine };
   }
 
   #causeOf({ running }: Script, event: Event, code?: string): RunCause {

@@ -24,7 +24,7 @@ type ActionRoutes =
 type ActionHandlers = Pick<Handlers, ActionRoutes>;
 
 export function actionHandlers(parts: Parts): ActionHandlers {
-  return { ...repositoryHandlers(parts), ...scriptHandlers(parts) };
+  return { ...lookingHandlers(parts), ...changingHandlers(parts), ...scriptHandlers(parts) };
 }
 
 type ScriptRoutes = Extract<ActionRoutes, `${string}Script` | `${string}Session` | "runLine">;
@@ -34,7 +34,7 @@ function scriptHandlers({ engine: { scripts } }: Parts): Pick<Handlers, ScriptRo
     startScript: (request) => scripts.start(request),
     dryRunScript: (request) => scripts.dryRun(request),
     async streamScript({ run_id }, stream, { lastEventId }) {
-      const after = /^\d+$/.test(lastEventId ?? "") ? Number(lastEventId) + 1 : 0;
+      const after = /^\d+$/.test(lastEventId ?? "") ? Number(lastEventId) : 0;
       for await (const { place, item } of scripts.follow(run_id, after, stream.signal)) {
         if (!stream.send(item, place)) await stream.drained();
       }
@@ -49,40 +49,11 @@ function scriptHandlers({ engine: { scripts } }: Parts): Pick<Handlers, ScriptRo
   };
 }
 
-function repositoryHandlers({ actions, store }: Parts): Omit<ActionHandlers, ScriptRoutes> {
-  const { catalogs, kind, approvals } = actions;
+type LookingRoutes = "listActions" | "getAction" | "reloadActions" | "validateActions";
 
-  const detail = async (catalog: Catalog, name: string, signal: AbortSignal): Promise<ActionDetail> => {
-    const shown = showAction(catalog.require(name));
-    const unknown = {
-      identity: null,
-      sha256: null,
-      approval: "unknown",
-      approved_by: null,
-      notes: [],
-    } as const;
-    try {
-      const { identity, notes } = await kind.identify(catalog, name, signal);
-      const sha256 = identityDigest(identity);
-      const approved_by = await approvals.find(name, sha256);
-      const isKnown =
-        approved_by !== null ||
-        (await store.isFamiliar({ kind: "action", target: name, action: "run", bound: { ...identity } }));
-      return {
-        ...shown,
-        identity,
-        sha256,
-        approval: isKnown ? "approved" : "new",
-        approved_by,
-        problem: null,
-        notes,
-      };
-    } catch (error) {
-      if (!SignalboxError.is(error)) throw error;
-      return { ...shown, ...unknown, notes: [], problem: error.message };
-    }
-  };
-
+function lookingHandlers(parts: Parts): Pick<ActionHandlers, LookingRoutes> {
+  const { catalogs } = parts.actions;
+  const detail = detailOf(parts);
   return {
     async listActions({ repository }) {
       const catalog = await catalogs.of(repository);
@@ -112,6 +83,13 @@ function repositoryHandlers({ actions, store }: Parts): Omit<ActionHandlers, Scr
       const ok = catalog.state.problem === null && found.every(({ problem }) => problem === null);
       return { ok, repository: catalog.state, actions: found };
     },
+  };
+}
+
+function changingHandlers(parts: Parts): Omit<ActionHandlers, ScriptRoutes | LookingRoutes> {
+  const { catalogs, approvals } = parts.actions;
+  const detail = detailOf(parts);
+  return {
     async approveAction({ action, repository, sha256, by, reason }, { signal }) {
       const catalog = await catalogs.of(repository);
       const found = await detail(catalog, action, signal);
@@ -142,5 +120,39 @@ function repositoryHandlers({ actions, store }: Parts): Omit<ActionHandlers, Scr
       });
       return { commit, digest, files: [...(await hashFiles(dir)).keys()] };
     },
+  };
+}
+
+/** An action with what would run, and whether that was approved; its problem where that can't be told. */
+function detailOf({ actions: { kind, approvals }, store }: Parts) {
+  return async (catalog: Catalog, name: string, signal: AbortSignal): Promise<ActionDetail> => {
+    const shown = showAction(catalog.require(name));
+    const unknown = {
+      identity: null,
+      sha256: null,
+      approval: "unknown",
+      approved_by: null,
+      notes: [],
+    } as const;
+    try {
+      const { identity, notes } = await kind.identify(catalog, name, signal);
+      const sha256 = identityDigest(identity);
+      const approved_by = await approvals.find(name, sha256);
+      const isKnown =
+        approved_by !== null ||
+        (await store.isFamiliar({ kind: "action", target: name, action: "run", bound: { ...identity } }));
+      return {
+        ...shown,
+        identity,
+        sha256,
+        approval: isKnown ? "approved" : "new",
+        approved_by,
+        problem: null,
+        notes,
+      };
+    } catch (error) {
+      if (!SignalboxError.is(error)) throw error;
+      return { ...shown, ...unknown, notes: [], problem: error.message };
+    }
   };
 }
