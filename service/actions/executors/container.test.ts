@@ -30,7 +30,7 @@ function fake(name: string, script: string): { env: NodeJS.ProcessEnv; calls: ()
   const log = join(base, "calls");
   mkdirSync(join(base, "bin"), { recursive: true });
   writeFiles(join(base, "bin"), {
-    [name]: `#!/bin/bash\nfor word in "$@"; do printf '%s\\n' "$word"; done >> ${log}; echo --- >> ${log}\n${script}\n:\n`,
+    [name]: `#!/bin/bash\nprintf '%s\\n' "$@" --- >> ${log}\n${script}\n:\n`,
   });
   const calls = () =>
     (existsSync(log) ? readFileSync(log, "utf8") : "")

@@ -96,25 +96,36 @@ function createImages(cli: Cli): Images {
   const building = new Map<string, Promise<void>>();
   return {
     async ensure(path, plan, at) {
-      for (;;) {
+      for (let other = building.get(plan.image); other !== undefined; other = building.get(plan.image)) {
+        // Theirs may fail or be given up, which is their affair: then it is built here.
+        if (await succeeds(other, at.signal)) return;
         if (at.signal.aborted) throw cancelled();
-        if ((await cli.run([path, "image", "inspect", plan.image], ASK_MS)).exitCode === 0) return;
-        const other = building.get(plan.image);
-        if (other !== undefined) {
-          // Theirs may fail or be given up, which is their affair: then it is built here.
-          await other.catch(() => {});
-          continue;
-        }
-        const mine = buildImage(cli, path, plan, at);
-        building.set(plan.image, mine);
-        try {
-          return await mine;
-        } finally {
-          building.delete(plan.image);
-        }
+      }
+      const mine = buildUnlessThere(cli, path, plan, at);
+      building.set(plan.image, mine);
+      try {
+        await mine;
+      } finally {
+        building.delete(plan.image);
       }
     },
   };
+}
+
+/** False too when `signal` is aborted before it is known. */
+async function succeeds(work: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  const gone = Promise.withResolvers<boolean>();
+  const leave = () => gone.resolve(false);
+  signal.addEventListener("abort", leave, { once: true });
+  try {
+    const done = work.then(
+      () => true,
+      () => false,
+    );
+    return await Promise.race([done, gone.promise]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
 }
 
 const cancelled = () => new SignalboxError("action_cancelled", "building the image was cancelled");
@@ -131,7 +142,9 @@ interface Building extends Waiting {
   readonly home: string;
 }
 
-async function buildImage(cli: Cli, path: string, plan: ContainerPlan, at: Building): Promise<void> {
+async function buildUnlessThere(cli: Cli, path: string, plan: ContainerPlan, at: Building): Promise<void> {
+  const found = await cli.run([path, "image", "inspect", plan.image], ASK_MS);
+  if (found.exitCode === 0) return;
   at.progress(`building the image ${plan.image}`);
   let dockerfile = join(at.files, "Dockerfile");
   if (plan.dockerfile !== null && plan.dockerfile !== undefined) {

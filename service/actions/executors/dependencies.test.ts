@@ -5,6 +5,8 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -363,6 +365,24 @@ describe("installing", () => {
     expect(await call(native, await makeProgram(base, files))).toBe(1);
     expect(readFileSync(seen, "utf8")).toContain("NPM_CONFIG_REGISTRY=");
     expect(readFileSync(seen, "utf8")).not.toContain("hunter2");
+  });
+
+  it("clears away what nobody has used for a month, and what was left half made", async () => {
+    const programs = join(base, "cache/programs");
+    const [old, fresh] = [await makeProgram(base, { "a.py": "print(1)" }, { name: "a.b" }), await python({})];
+    await call(native, old);
+    const [link, home] = made().sort();
+    mkdirSync(join(programs, "0-files.HALF"));
+    const ago = (days: number) => new Date(Date.now() - days * 86_400_000);
+    utimesSync(join(programs, home!), ago(29), ago(29));
+    utimesSync(join(programs, "0-files.HALF"), ago(1), ago(1));
+    await call(executor(), old);
+    expect(made().sort()).toEqual([link, home]);
+    expect(statSync(join(programs, home!)).mtimeMs).toBeGreaterThan(ago(1).getTime());
+    utimesSync(join(programs, home!), ago(31), ago(31));
+    await executor().prepare(fresh, { signal: new AbortController().signal, progress: () => {} });
+    expect(made()).not.toContain(home);
+    expect(made()).toHaveLength(2);
   });
 
   it("clears away what earlier processes left of their runs", async () => {

@@ -234,14 +234,15 @@ async function run(install: Install, interpreter: Interpreter, argv: string[], n
     `${name}: ${whyNot(end.stderrTail || end.stdout.toString()) || end.ended}`,
     {
       details: { stderr: end.stderrTail },
-      ...(name === "pip"
-        ? {
-            hint: 'A package needs a wheel for this machine; `wheels/` may bring it, or choose `executor = "docker"`.',
-          }
-        : {}),
+      ...(hints[name] === undefined ? {} : { hint: hints[name] }),
     },
   );
 }
+
+const hints: Readonly<Record<string, string>> = {
+  pip: 'A package needs a wheel for this machine; `wheels/` may bring it, or choose `executor = "docker"`.',
+  "python3 -m venv": "Install python3-venv.",
+};
 
 /** Installers say the cause first and what follows from it later. */
 function whyNot(said: string): string {

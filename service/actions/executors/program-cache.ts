@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readlink, rename, rm, stat, symlink } from "node:fs/promises";
+import { lstat, mkdir, readdir, readlink, rename, rm, symlink, utimes } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { ulid } from "ulid";
 import { SignalboxError } from "../../contract/errors.ts";
@@ -42,8 +42,9 @@ export interface ProgramCache {
   ): Promise<PreparedProgram>;
 }
 
-/** What a stopped process left half made is cleared away after this time. */
+/** What a stopped process left half made is cleared away after this time, what nobody used after that one. */
 const LEFTOVER_MS = 3_600_000;
+const UNUSED_MS = 30 * 86_400_000;
 
 interface Making {
   readonly done: Promise<PreparedProgram>;
@@ -54,6 +55,7 @@ interface Making {
 
 export function createProgramCache(dir: string): ProgramCache {
   const making = new Map<string, Making>();
+  let cleared: Promise<void> | null = null;
 
   function begin(key: string, program: ActionProgram, build: (given: Build) => Promise<void>): Making {
     const controller = new AbortController();
@@ -74,6 +76,8 @@ export function createProgramCache(dir: string): ProgramCache {
   return {
     async get(program, kind, build, { signal, progress }) {
       const key = `${program.digest.slice(0, 32)}-${kind}`;
+      cleared ??= clearUnused(dir);
+      await cleared;
       if (signal.aborted) throw cancelled();
       const entry = making.get(key) ?? begin(key, program, build);
       const own = { signal, progress };
@@ -107,8 +111,6 @@ async function make(
   const link = join(dir, key);
   const found = await findMade(link, program.digest);
   if (found !== null) return found;
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  await clearLeftovers(dir, key);
   // Never moved once it is built: environments hold absolute paths. It counts from the moment the link names it.
   const home = join(dir, `${key}.${ulid()}`);
   const files = join(home, "files");
@@ -137,7 +139,10 @@ async function findMade(link: string, digest: string): Promise<PreparedProgram |
     throw error;
   }
   const files = join(home, "files");
-  return existsSync(files) && (await digestFolder(files)) === digest ? { home, files } : null;
+  if (!existsSync(files) || (await digestFolder(files)) !== digest) return null;
+  const now = new Date();
+  await utimes(home, now, now);
+  return { home, files };
 }
 
 /** In one step, so that others see the old one or the new one, and nothing half. */
@@ -147,13 +152,19 @@ async function publish(link: string, home: string): Promise<void> {
   await rename(half, link);
 }
 
-async function clearLeftovers(dir: string, key: string): Promise<void> {
-  const used = await readlink(join(dir, key)).catch(() => "");
-  for (const name of await readdir(dir)) {
+/** Done once, before anything is made or used. Each use renews the time of a home. */
+async function clearUnused(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const names = await readdir(dir);
+  const used = new Map<string, string>();
+  for (const name of names.filter((one) => !one.includes(".")))
+    used.set(basename(await readlink(join(dir, name))), name);
+  for (const name of names.filter((one) => one.includes("."))) {
     const path = join(dir, name);
-    if (!name.startsWith(`${key}.`) || name === basename(used)) continue;
-    const found = await stat(path).catch(() => null);
-    if (found !== null && Date.now() - found.mtimeMs < LEFTOVER_MS) continue;
+    const link = used.get(name);
+    const found = await lstat(path);
+    if (Date.now() - found.mtimeMs < (link === undefined ? LEFTOVER_MS : UNUSED_MS)) continue;
+    if (link !== undefined) await rm(join(dir, link), { force: true });
     await rm(path, { recursive: true, force: true });
   }
 }
