@@ -54,7 +54,7 @@ describe("claims of a session", () => {
     const { claims, claimed, pass, calls, clock } = start();
     await claims.add([claimed("evt_1")]);
     await pass(59);
-    claims.touch("evt_1");
+    claims.extended("evt_1", clock.nowMs() + 9 * MINUTE);
     await pass(58);
     expect(claims.leaseOf("evt_1")).toBe("lea_evt_1");
     await pass(3);
@@ -62,6 +62,17 @@ describe("claims of a session", () => {
     const before = calls.length;
     await pass(60);
     expect([calls.length, clock.pending]).toEqual([before, 0]);
+  });
+
+  it("U15 are renewed for as long as the model asked for last", async () => {
+    const { claims, claimed, pass, calls, clock } = start();
+    await claims.add([claimed("evt_1")]);
+    await pass(1);
+    claims.extended("evt_1", clock.nowMs() + 30 * MINUTE);
+    await pass(20);
+    expect(calls).toEqual(Array(2).fill(`extend evt_1 lea_evt_1 ${30 * MINUTE}`));
+    claims.extended("evt_unknown", clock.nowMs() + MINUTE);
+    expect(claims.leaseOf("evt_unknown")).toBeUndefined();
   });
 
   it("U15 are given up where the lease is lost, and tried again where the service is away", async () => {

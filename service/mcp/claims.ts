@@ -5,7 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 
 interface Held {
   readonly lease: string;
-  readonly leaseMs: number;
+  leaseMs: number;
   /** Renewed no longer than this: a model may have forgotten it. */
   untilMs: number;
   cancel: () => void;
@@ -57,10 +57,15 @@ export class Claims {
     return [...this.#held.keys()].at(-1);
   }
 
-  /** The model still works on it. */
-  touch(event_id: string): void {
+  /** The model still works on it, and wants the lease to be this long from now on. */
+  extended(event_id: string, leaseUntilMs: number): void {
     const held = this.#held.get(event_id);
-    if (held) held.untilMs = this.#options.clock.nowMs() + this.#options.holdMs;
+    if (!held) return;
+    const nowMs = this.#options.clock.nowMs();
+    held.untilMs = nowMs + this.#options.holdMs;
+    held.leaseMs = Math.max(100, leaseUntilMs - nowMs);
+    held.cancel();
+    this.#renewLater(event_id, held);
   }
 
   forget(event_id: string): void {

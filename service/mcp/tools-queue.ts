@@ -159,9 +159,9 @@ const extend = defineTool({
   async run({ event_id, lease, lease_ms }, context) {
     const input = { event_id, lease: proof(context, event_id, lease), ...(lease_ms ? { lease_ms } : {}) };
     const data = await context.client.extendClaim(input, { signal: context.signal });
-    context.session.claims.touch(event_id);
-    const until = new Date(data.delivery.lease_until_ms ?? 0).toISOString();
-    return { data, text: `${event_id} is yours until ${until}.` };
+    const untilMs = data.delivery.lease_until_ms ?? 0;
+    context.session.claims.extended(event_id, untilMs);
+    return { data, text: `${event_id} is yours until ${new Date(untilMs).toISOString()}.` };
   },
 });
 
