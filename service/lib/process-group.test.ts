@@ -127,6 +127,16 @@ describe("a process group", () => {
     expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(40_000);
   });
 
+  it("tells of a mebibyte of complaints, and then that there are more", async () => {
+    const lines: string[] = [];
+    const end = await sh("yes 0123456789abcde | head -n 200000 >&2; echo done", {
+      onStderr: (line) => lines.push(line),
+    });
+    expect(end).toMatchObject({ ended: "exit", exitCode: 0 });
+    expect(lines).toHaveLength(65_536);
+    expect(lines.at(-1)).toBe("… more of its stderr is left out");
+  });
+
   it("says why a program did not start", async () => {
     const end = await sh("", { argv: ["/nowhere/program"] });
     expect(end).toMatchObject({ ended: "not_started", error: { code: "ENOENT" } });

@@ -19,7 +19,7 @@ export interface GroupCommand {
   /** How much of the end of stderr is kept. Default 4096. */
   readonly stderrTailBytes?: number;
   readonly signal?: AbortSignal;
-  /** Each line of stderr as it comes, at most 16 KiB of it. */
+  /** Each line of stderr as it comes, in parts of at most 16 KiB; after a mebibyte one last line says that more was left out. */
   readonly onStderr?: (line: string) => void;
 }
 
@@ -38,6 +38,7 @@ export interface GroupEnd {
 const GRACE_MS = 2_000;
 const STDERR_TAIL_BYTES = 4_096;
 const MAX_LINE = 16_384;
+const MAX_STDERR = 1_048_576;
 /** How long pipes may stay open after the program's end, for one that left its group. */
 const DRAIN_MS = 1_000;
 
@@ -156,7 +157,7 @@ function readOutput(child: ChildProcess, command: GroupCommand, onTooMuch: () =>
     truncated = true;
     if (command.overflow === "end") onTooMuch();
   });
-  const lines = splitLines(command.onStderr ?? (() => {}));
+  const lines = splitLines(limitLines(command.onStderr ?? (() => {})));
   const keep = command.stderrTailBytes ?? STDERR_TAIL_BYTES;
   let tail = Buffer.alloc(0);
   child.stderr?.on("data", (chunk: Buffer) => {
@@ -174,6 +175,16 @@ function textOf(tail: Buffer): string {
   let start = 0;
   while (start < Math.min(3, tail.length) && ((tail[start] ?? 0) & 0xc0) === 0x80) start += 1;
   return tail.subarray(start).toString("utf8");
+}
+
+/** A program that complains without end must not fill whatever keeps its words. */
+function limitLines(onLine: (line: string) => void): (line: string) => void {
+  let room = MAX_STDERR;
+  return (line) => {
+    if (room <= 0) return;
+    room -= line.length + 1;
+    onLine(room > 0 ? line : "… more of its stderr is left out");
+  };
 }
 
 /** Whole lines out of pieces; a line longer than MAX_LINE comes in parts. */
