@@ -32,6 +32,7 @@ import { policyHandlers } from "./http/handlers/policy.ts";
 import { scheduleHandlers } from "./http/handlers/schedules.ts";
 import { runCleanup, systemHandlers } from "./http/handlers/system.ts";
 import { topicHandlers } from "./http/handlers/topics.ts";
+import { typeHandlers } from "./http/handlers/types.ts";
 import { workflowHandlers } from "./http/handlers/workflows.ts";
 import { ingressRoutes, startIngress } from "./http/ingress.ts";
 import {
@@ -162,6 +163,7 @@ async function openParts(options: AppOptions, opening: Opening): Promise<Parts> 
   const ledger = createEffectLedger({
     ...{ store, clock, log, events, expiresMs, judge, kinds },
     approvalMs: config.approvals.ttl_ms,
+    remember: (rule) => policy.append(rule),
     budgets: () => policy.current().budgets,
   });
   use(opening, "effects", ledger);
@@ -420,6 +422,7 @@ async function openControl(
       ...workflowHandlers(parts),
       ...scheduleHandlers(parts),
       ...healthHandlers(parts),
+      ...typeHandlers(parts),
     },
   });
   use(opening, "control", control);

@@ -12,6 +12,7 @@ import { giveReceipt, receipt } from "./receipts.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import * as system from "./system.ts";
 import * as topics from "./topics.ts";
+import { typeRoutes } from "./types.ts";
 import * as workflows from "./workflows.ts";
 
 export interface Route {
@@ -517,6 +518,7 @@ export const routes = {
 
   ...scheduleRoutes,
   ...healthRoutes,
+  ...typeRoutes,
 } as const satisfies Record<string, Route>;
 
 export type Routes = typeof routes;

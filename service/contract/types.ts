@@ -27,25 +27,29 @@ const plainShape = {
   values: z.array(z.union([z.string(), z.number()])).optional(),
   sample: z.string().optional(),
 };
-export const valueShape: z.ZodType<ValueShape> = z.object({
-  ...plainShape,
-  get fields() {
-    return z.record(z.string(), fieldShape).optional();
-  },
-  get items() {
-    return valueShape.optional();
-  },
-});
-export const fieldShape: z.ZodType<FieldShape> = z.object({
-  ...plainShape,
-  presence: z.number().min(0).max(1),
-  get fields() {
-    return z.record(z.string(), fieldShape).optional();
-  },
-  get items() {
-    return valueShape.optional();
-  },
-});
+export const valueShape: z.ZodType<ValueShape> = z
+  .object({
+    ...plainShape,
+    get fields() {
+      return z.record(z.string(), fieldShape).optional();
+    },
+    get items() {
+      return valueShape.optional();
+    },
+  })
+  .meta({ id: "ValueShape" });
+export const fieldShape: z.ZodType<FieldShape> = z
+  .object({
+    ...plainShape,
+    presence: z.number().min(0).max(1),
+    get fields() {
+      return z.record(z.string(), fieldShape).optional();
+    },
+    get items() {
+      return valueShape.optional();
+    },
+  })
+  .meta({ id: "FieldShape" });
 
 /** One type of event, as its newest ones are. */
 export const typeShape = z.object({
@@ -62,7 +66,7 @@ export type TypeShape = z.infer<typeof typeShape>;
 export const typeQuery = z.strictObject({
   subject: subjectPattern.optional(),
   type: text(500).optional(),
-  /** Newest events that are looked at; of each type when a subject or type is given. */
+  /** Newest events that are looked at. */
   limit: pageLimit.default(200),
 });
 export type TypeQuery = z.infer<typeof typeQuery>;

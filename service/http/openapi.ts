@@ -9,6 +9,8 @@ export function openApi(version: string): object {
     const path = route.path.replace(/:(\w+)/g, "{$1}");
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(name, route) };
   }
+  const shared: Record<string, object> = { Error: schemaOf(errorBody, "output") };
+  const hoisted = hoist(paths, shared);
   return {
     openapi: "3.1.0",
     info: {
@@ -17,9 +19,9 @@ export function openApi(version: string): object {
       description:
         "Served on a local socket; every route but the health checks wants the token as `Authorization: Bearer …`.",
     },
-    paths,
+    paths: hoisted,
     components: {
-      schemas: { Error: schemaOf(errorBody, "output") },
+      schemas: shared,
       securitySchemes: { token: { type: "http", scheme: "bearer" } },
     },
     security: [{ token: [] }],
@@ -75,4 +77,20 @@ function parametersOf(schema: z.ZodType | undefined, where: "path" | "query"): o
 function schemaOf(schema: z.ZodType, io: "input" | "output"): object {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
   return rest;
+}
+
+/** Schemas that contain themselves come with definitions of their own, which the document has in one place. */
+function hoist(value: unknown, shared: Record<string, object>): unknown {
+  if (Array.isArray(value)) return value.map((item) => hoist(item, shared));
+  if (typeof value !== "object" || value === null) return value;
+  const { $defs, ...rest } = value as { $defs?: Record<string, object> };
+  for (const [name, schema] of Object.entries($defs ?? {})) shared[name] ??= hoist(schema, shared) as object;
+  return Object.fromEntries(
+    Object.entries(rest).map(([key, one]) => [
+      key,
+      key === "$ref" && typeof one === "string"
+        ? one.replace("#/$defs/", "#/components/schemas/")
+        : hoist(one, shared),
+    ]),
+  );
 }

@@ -1,11 +1,8 @@
 import type { Json, JsonObject } from "../../contract/common.ts";
 import { sha256 } from "../../lib/canonical.ts";
+import { isSecretName } from "../../lib/secret-name.ts";
 
-/** Names behind which a secret may stand. */
-const SECRET_NAME =
-  /pass(word|wd|phrase)?$|secret|token|api[-_]?key|private[-_]?key|credential|^auth(orization)?$|cookie|signature/i;
-
-export const isSecretName = (name: string): boolean => SECRET_NAME.test(name);
+export { isSecretName };
 
 /** Another secret looks different, so that a change can be seen without it. */
 export function mask(text: string): string {
