@@ -109,8 +109,21 @@ export class IndexFile {
 
   /** Events that match, read one table at a time. */
   matching(expression: string): Next {
+    const look = this.#look(expression);
+    return (range, take) => {
+      try {
+        return look(range, take);
+      } catch (error) {
+        // The other thread has removed the table, as the events of it are gone.
+        if (!(error as Error).message.startsWith("no such table")) throw error;
+        this.refresh();
+        return look(range, take);
+      }
+    };
+  }
+
+  #look(expression: string): Next {
     return ({ low, high, order }, take) => {
-      // The other thread may have made one meanwhile.
       const stretch = this.#nearest(Math.floor(low / STRETCH), Math.floor(high / STRETCH), order);
       if (stretch === undefined) return { seqs: [], reached: null };
       const first = Math.max(low, stretch * STRETCH);
