@@ -208,11 +208,11 @@ for (const { way, probe, works } of ways) {
       });
     });
 
-    describe("K26 large answers in a file", () => {
+    describe("large answers in a file", () => {
       const answer = (path: string, before = "") =>
         sh(`${before}\nprintf '{"_file": "%s"}' "${path}"`, { name: "x.file" });
 
-      it("are read from the run's own folders and deleted", async () => {
+      it("K26 are read from the run's own folders and deleted", async () => {
         for (const path of ["$HOME/data.json", "$TMPDIR/data.json"])
           expect(await call(native, await answer(path, `echo '[1,{"a":2}]' > ${path}`))).toEqual([
             1,
@@ -222,7 +222,7 @@ for (const { way, probe, works } of ways) {
         expect(await call(native, await relative)).toBe("rel");
       });
 
-      it("are refused from anywhere else, and nothing is deleted there", async () => {
+      it("K26 are refused from anywhere else, and nothing is deleted there", async () => {
         const secret = join(base, "secret.json");
         writeFileSync(secret, '"secret"');
         const bad = [
@@ -246,7 +246,7 @@ for (const { way, probe, works } of ways) {
         expect(readFileSync(secret, "utf8")).toBe('"secret"');
       });
 
-      it("are taken only where the answer is that file and nothing else", async () => {
+      it("K26 are taken only where the answer is that file and nothing else", async () => {
         const text = '{"_file": "/etc/passwd", "more": 1}';
         expect(await call(native, await sh(`echo '${text}'`))).toEqual(JSON.parse(text));
         expect(await call(native, await sh(`echo '{"a": {"_file": "/etc/passwd"}}'`))).toEqual({
@@ -415,7 +415,7 @@ describe("what an approval shows", () => {
   });
 });
 
-describe("K7 the entrypoint", () => {
+describe("the entrypoint", () => {
   beforeEach(() => {
     native = executor(async () => open);
   });
@@ -424,7 +424,7 @@ describe("K7 the entrypoint", () => {
     return native.argv(await makeProgram(base, files, { entrypoint }));
   };
 
-  it("is the file of that name, started by what it is", async () => {
+  it("K7 is the file of that name, started by what it is", async () => {
     const files = {
       "a.py": "",
       "b.mjs": "",
@@ -438,7 +438,7 @@ describe("K7 the entrypoint", () => {
     expect(found).toEqual(["python3 a.py", "node b.mjs", "sh c.sh", "./d", "python3 sub/e.py", "python3 f"]);
   });
 
-  it("is found by its usual name where none is given", async () => {
+  it("K7 is found by its usual name where none is given", async () => {
     const cases: [Files, string][] = [
       [{ "requirements.txt": "", "main.py": "", "index.js": "" }, "python3 main.py"],
       [{ "package.json": '{"main":"./lib/x.js"}', "lib/x.js": "", "main.py": "" }, "node lib/x.js"],
@@ -452,7 +452,7 @@ describe("K7 the entrypoint", () => {
     await expect(argv({ "README.md": "" })).rejects.toThrow("there is no program in it");
   });
 
-  it("lies inside the program", async () => {
+  it("K7 lies inside the program", async () => {
     writeFileSync(join(base, "outside.py"), "");
     const program = await makeProgram(base, { "main.py": "", "sub/x.py": "" });
     symlinkSync("../outside.py", join(program.dir, "link.py"));
