@@ -114,6 +114,9 @@ describe("an event in a session", () => {
     expect(acts).toContainEqual(expect.objectContaining({ kind: "inject", persona: plan }));
     const forgetful = run([...turn, { ...ours("evt_0"), persona: { agent: undefined } } as Input]);
     expect(forgetful.session.persona).toEqual(plan);
+    const other = { agent: "build", model: { providerID: "fake", modelID: "fake-2" } };
+    const switched = run([...turn, { ...typed, persona: other } as Input]).session.persona;
+    expect(switched).toEqual({ ...other, variant: undefined });
   });
 
   it("is delivered, seen and acted on once each, in that order", () => {

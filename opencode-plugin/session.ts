@@ -158,7 +158,7 @@ export function step(session: Session, input: Input, rules: Rules, now_ms: numbe
         child,
         archived,
         reverted,
-        persona: { ...session.persona, ...known(persona) },
+        persona: renewed(session.persona, persona),
       };
       return { session: next, acts: [{ kind: "pull" }] };
     }
@@ -182,9 +182,9 @@ export function step(session: Session, input: Input, rules: Rules, now_ms: numbe
   }
 }
 
-/** Without what is not known, which would overwrite what is. */
-function known(persona: Persona): Persona {
-  return Object.fromEntries(Object.entries(persona).filter(([, value]) => value !== undefined));
+/** A variant belongs to its model, so both are taken together; what is not known leaves what is. */
+function renewed(before: Persona, { agent = before.agent, model, variant }: Persona): Persona {
+  return model === undefined ? { ...before, agent } : { agent, model, variant };
 }
 
 function onMessage(
@@ -192,7 +192,7 @@ function onMessage(
   { real, event_id, persona }: Extract<Input, { kind: "message" }>,
   rules: Rules,
 ): Step {
-  const next: Session = { ...session, phase: "busy", persona: { ...session.persona, ...known(persona) } };
+  const next: Session = { ...session, phase: "busy", persona: renewed(session.persona, persona) };
   const { inflight } = next;
   if (inflight && event_id === inflight.event_id && !inflight.accepted) {
     const accepted = { ...inflight, accepted: true };
