@@ -1,5 +1,7 @@
 import type { Json, JsonObject } from "../contract/common.ts";
+import { SignalboxError } from "../contract/errors.ts";
 import type { ActionDefinition } from "./definition.ts";
+import { schemaFailure } from "./failure.ts";
 
 /** How one call reaches the program: the words after its entrypoint, and what it reads from stdin. */
 export interface AdaptedInput {
@@ -24,7 +26,7 @@ export function adaptInput(adapter: Adapter, params: JsonObject): AdaptedInput {
     case "positional_args":
       return {
         args: [
-          ...args_order.flatMap((name) => (isGiven(params[name]) ? [word(params[name])] : [])),
+          ...args_order.flatMap((name) => (isGiven(params[name]) ? [bare(name, params[name])] : [])),
           ...flagsOf(params, args_order),
         ],
         stdin: null,
@@ -56,6 +58,16 @@ function flagOf(flag: string, value: Json): string[] {
   if (value === true) return [flag];
   if (Array.isArray(value)) return value.flatMap((item) => [flag, word(item)]);
   return [flag, word(value)];
+}
+
+/** A text from elsewhere must not become an option of the program. A number may begin with a minus. */
+function bare(name: string, value: Json): string {
+  const text = word(value);
+  if (!text.startsWith("-") || /^-\d/.test(text)) return text;
+  throw new SignalboxError(
+    "action_failed",
+    schemaFailure(`field "${name}" begins with "-", which its program would read as an option`),
+  );
 }
 
 function isGiven(value: Json | undefined): value is Json {

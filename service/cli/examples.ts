@@ -31,6 +31,23 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   "workflow runs": ["signalbox workflow runs hello --status failed"],
   "workflow logs": ["signalbox workflow logs hello -f"],
+  run: [
+    "signalbox run report.lua 7d",
+    "signalbox run report.lua --actions ./my-actions --dry-run",
+    "signalbox run report.lua --yes -- --verbose",
+  ],
+  exec: [
+    "signalbox exec prometheus.query -- --query up --range 7d",
+    `echo '{"query":"up"}' | signalbox exec prometheus.query`,
+  ],
+  repl: ["signalbox repl --actions ./my-actions"],
+  "actions init": ["signalbox actions init", "signalbox actions init --namespace infra.kubernetes"],
+  "actions add": [
+    "signalbox actions add ./tools/words.py text.words",
+    "signalbox actions add https://host/team/tools.git web.fetch --tag main",
+  ],
+  "actions approve": ["signalbox actions approve text.words"],
+  "actions update": ["signalbox actions update web.fetch"],
   "schedules add": [
     'signalbox schedules add standup --cron "0 9 * * 1-5" --tz Europe/Berlin --topic inbox',
     "signalbox schedules add tick --every 10m --dry-run",

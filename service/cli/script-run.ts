@@ -76,6 +76,7 @@ async function decide(
       `${effect.target} needs your approval, and nobody is here to ask`,
       {
         details: { effect_id: effect.id, target: effect.target, bound: effect.bound },
+        ...(effect.kind === "action" ? { hint: howTo(effect.target) } : {}),
       },
     );
   }
@@ -85,6 +86,9 @@ async function decide(
     await answer(context, client, approval, /^y(es)?$/i.test(typed.trim()) ? "approve" : "deny", null);
   }
 }
+
+const howTo = (action: string) =>
+  `Look at it with \`signalbox actions describe ${action}\`, then \`signalbox actions approve ${action}\`; or run with --yes.`;
 
 async function answerQuestion(
   context: Context,

@@ -8,7 +8,7 @@ type Field = readonly [string, Part | null];
 
 /** What an approval of an action stands for, nothing left out. */
 export function identityFields(identity: ActionIdentity): Field[] {
-  const { digest, commit, executor, argv, env, hosts, files, sandbox } = identity;
+  const { digest, commit, executor, argv, env, hosts, files, sandbox, packages } = identity;
   const list = (words: readonly string[], none: string) =>
     words.length === 0 ? styled("dim", none) : words.join(", ");
   return [
@@ -20,6 +20,7 @@ export function identityFields(identity: ActionIdentity): Field[] {
     ["variables", list(env, "none")],
     ["hosts", list(hosts, "none")],
     ["files", list(files, "none but its own")],
+    ["packages", packages.length === 0 ? null : packages.join(", ")],
   ];
 }
 

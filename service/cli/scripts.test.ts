@@ -55,7 +55,7 @@ describe("signalbox run", () => {
     const stopped = await run(["run", script, "you"]);
     expect(stopped).toMatchObject({ code: 1, stdout: "" });
     expect(stopped.stderr).toContain("hello.greet needs your approval, and nobody is here to ask");
-    expect(stopped.stderr).toContain("signalbox actions approve NAME");
+    expect(stopped.stderr).toContain("signalbox actions approve hello.greet");
     const { effects } = await client.listEffects({ limit: 5 });
     expect(effects).toMatchObject([{ state: "skipped" }]);
     const json = await run(["run", script, "--json"]);

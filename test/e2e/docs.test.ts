@@ -29,6 +29,7 @@ const pages = [
   "docs/events-and-topics.md",
   "docs/workflows.md",
   "docs/schedules.md",
+  "docs/actions.md",
   "docs/github.md",
 ];
 
@@ -214,6 +215,10 @@ it("U11 schedules are made, missed, answered and looked at as their page shows i
   followed("docs/schedules.md");
 });
 
+it("K1 U30 an action is written, approved, run, changed and asked about again as its page shows it", () => {
+  followed("docs/actions.md");
+});
+
 it("S31 S30 GitHub is connected as its page shows it", async () => {
   const place = followed("docs/github.md");
   const client = await place.connect();
@@ -227,7 +232,7 @@ it("S27 the README's example does what stands beside it", () => {
 });
 
 const known =
-  /^(sh( example( eventually)?)?|lua (example [\w-]+\.lua|part)|toml (example|part)|json example [\w-]+\.(json|ndjson)|text( output)?)$/;
+  /^(lua|sh( example( eventually)?)?|lua (example [\w-]+\.lua|part)|toml (example|part)|json example [\w-]+\.(json|ndjson)|text( output)?)$/;
 
 it("every example on a page is tried, and what is none says so", () => {
   for (const page of pages) {

@@ -117,31 +117,31 @@ describe("an actions repository", () => {
   });
 
   it.each([
-    ["K5 without a source", `define_action({ executor = "native" })`, /source is missing: say where/],
-    ["K6 without an executor", `define_action({ source = "." })`, /executor is missing: "native", "docker"/],
-    ["K6 with an unknown executor", `define_action({ source = ".", executor = "vm" })`, /executor must be/],
+    ["a missing source", `define_action({ executor = "native" })`, /source is missing: say where/],
+    ["a missing executor", `define_action({ source = "." })`, /executor is missing: "native", "docker"/],
+    ["an unknown executor", `define_action({ source = ".", executor = "vm" })`, /executor must be/],
     [
       "an unknown field",
       `define_action({ source = ".", executor = "native", entypoint = "a" })`,
       /unknown field "entypoint" \(did you mean "entrypoint"\?\)/,
     ],
     [
-      "K8 a subdir outside",
+      "a subdir outside",
       `define_action({ source = ".", executor = "native", subdir = "../.." })`,
       /subdir must be a path inside the source/,
     ],
     [
-      "B19 an unknown type",
+      "an unknown type",
       `define_action({ source = ".", executor = "native", schema = { input = { a = "text" } } })`,
       /schema.input.a "text" is no type; there are string/,
     ],
     [
-      "B19 positional arguments without an order",
+      "positional arguments without an order",
       `tools.define_tool({ source = ".", input_adapter = "positional_args" })`,
       /needs args_order/,
     ],
     ["no table", `define_action("x")`, /needs a table/],
-  ])("refuses %s, naming file and line", (_, text, message) => {
+  ])("K5 K6 K8 refuses %s, naming file and line", (_, text, message) => {
     const error = failed({ "init.lua": `return { a = require("a") }`, "a.lua": `\nreturn ${text}` });
     expect(error).toMatchObject({ file: "a.lua", line: 2 });
     expect(error.message).toMatch(message);
