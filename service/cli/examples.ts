@@ -48,6 +48,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   "actions approve": ["signalbox actions approve text.words"],
   "actions update": ["signalbox actions update web.fetch"],
+  "types list": ["signalbox types list --subject 'github.>'"],
+  "types export": ["signalbox types export"],
   "schedules add": [
     'signalbox schedules add standup --cron "0 9 * * 1-5" --tz Europe/Berlin --topic inbox',
     "signalbox schedules add tick --every 10m --dry-run",

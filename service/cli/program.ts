@@ -30,6 +30,7 @@ const modules: readonly { group: string; names: readonly string[]; load: () => P
     names: ["workflow", "workflows", "runs"],
     load: () => import("./commands/workflow.ts"),
   },
+  { group: "Workflows and schedules:", names: ["types"], load: () => import("./commands/types.ts") },
   { group: "Workflows and schedules:", names: ["schedules"], load: () => import("./commands/schedules.ts") },
   { group: "Workflows and schedules:", names: ["away"], load: () => import("./commands/away.ts") },
   {

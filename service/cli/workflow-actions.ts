@@ -20,7 +20,7 @@ import { printProblem, printTested, showRun } from "./workflow-view.ts";
 const USUAL_WAIT_MS = 10_000;
 
 /** The folder that the running service loads from, else the usual one. */
-async function workflowsDir(context: Context): Promise<string> {
+export async function workflowsDir(context: Context): Promise<string> {
   const client = await context.client();
   const { entries } = await client.getConfig();
   const entry = entries.find((one) => one.key === "workflows.dir");
