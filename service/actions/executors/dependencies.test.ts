@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -319,6 +320,23 @@ describe("installing", () => {
     const fine =
       "-r more.txt\nsignalbox_x[extra]>=1.0, <2 \\\n  ; sys_platform != 'x'\n./wheels/signalbox_x-1.0-py3-none-any.whl\n";
     expect(await call(native, await python({ "requirements.txt": fine }))).toBe(1);
+  });
+
+  it("security list 14: a source package beside the wheels is not built", async () => {
+    const folder = join(base, "signalbox_y-1.0");
+    writeFiles(folder, {
+      "setup.py": `open(${JSON.stringify(join(base, "ran"))}, "w")\n`,
+      "PKG-INFO": "Metadata-Version: 2.1\nName: signalbox_y\nVersion: 1.0\n",
+    });
+    mkdirSync(join(base, "test.program/wheels"), { recursive: true });
+    const file = join(base, "test.program/wheels/signalbox_y-1.0.tar.gz");
+    execFileSync("tar", ["-C", base, "-czf", file, "signalbox_y-1.0"]);
+    await expect(call(native, await python({ "requirements.txt": "signalbox-y\n" }))).rejects.toMatchObject({
+      code: "action_setup_failed",
+      message: expect.stringMatching(/^pip: .*signalbox-y/),
+      hint: expect.stringContaining("`wheels/`"),
+    });
+    expect(existsSync(join(base, "ran"))).toBe(false);
   });
 
   it("security list 14: a .npmrc can't name a program to start", async () => {
