@@ -16,6 +16,7 @@ export function printApproval(out: Output, approval: Approval): void {
     ["sha256", effect.sha256],
     ["from", [cause.source, cause.line].filter((part) => part !== null).join(" at ")],
     ["run", cause.run_id],
+    ["says", effect.note],
     ["policy", effect.policy.rule],
     ["asked", showAge(effect.created_ms)],
     ["expires", approval.expires_ms === null ? null : showAge(approval.expires_ms)],
@@ -23,6 +24,10 @@ export function printApproval(out: Output, approval: Approval): void {
   out.line("");
   out.line(styled("dim", "payload"));
   for (const line of JSON.stringify(effect.payload, null, 2).split("\n")) out.line(`  ${line}`);
+  if (effect.bound !== null) {
+    out.line(styled("dim", "bound to"));
+    for (const line of JSON.stringify(effect.bound, null, 2).split("\n")) out.line(`  ${line}`);
+  }
   if (chain.length > 0) {
     out.line(styled("dim", "because of"));
     for (const event of chain) {

@@ -34,8 +34,12 @@ export async function status(context: Context): Promise<void> {
       [
         "effects",
         warn(
-          `${effects.waiting} waiting, ${effects.running} running, ${effects.unknown} of unknown end`,
-          effects.unknown > 0,
+          [
+            `${effects.waiting} waiting, ${effects.running} running, ${effects.unknown} of unknown end`,
+            ...(effects.failed > 0 ? [`${effects.failed} failed`] : []),
+            ...(effects.unaddressed > 0 ? [`${effects.unaddressed} for agents that nobody knows`] : []),
+          ].join(", "),
+          effects.unknown + effects.failed + effects.unaddressed > 0,
         ),
       ],
       ["ingress", ingress.listening ?? "off"],

@@ -56,6 +56,8 @@ export const decideApproval = z.strictObject({
   sha256: text(64).optional(),
   code: text(20).optional(),
   reason: text(2_000).optional(),
+  /** For a yes: exactly this, asked for by the same, needs nobody's yes for so many days. It becomes a rule. */
+  remember_days: z.int().min(1).max(365).optional(),
   /** The answer to a question that has several. */
   choice: text(200).optional(),
   /** Who decides. Neither a workflow nor an agent may. */

@@ -51,6 +51,7 @@ export const awayKind = z.enum([
   "workflow_parked",
   "chain_parked",
   "agent_offline",
+  "agent_unknown",
   "part_degraded",
 ]);
 export type AwayKind = z.infer<typeof awayKind>;

@@ -88,6 +88,27 @@ export const policyTested = z.object({
   ),
 });
 
+export const suggestion = z.object({
+  /** Follows from the rule, so that what was looked at is what is accepted. */
+  id: z.string(),
+  decision: z.enum(["allow", "deny"]),
+  /** What the policy file gets. */
+  toml: z.string(),
+  why: z.string(),
+  expires_ms: z.int(),
+  /** Every past decision that the rule would have reached. */
+  past: z.array(
+    z.object({
+      effect_id: z.string(),
+      summary: z.string(),
+      decision: z.enum(["approve", "deny"]),
+      by: z.string(),
+      time_ms: z.int(),
+    }),
+  ),
+});
+export type Suggestion = z.infer<typeof suggestion>;
+
 export const policyRoutes = {
   getPolicy: {
     method: "GET",
@@ -115,5 +136,19 @@ export const policyRoutes = {
     summary: "Judge made-up effects and compare with what is expected.",
     body: testPolicy,
     reply: policyTested,
+  },
+  suggestPolicy: {
+    method: "GET",
+    path: "/v1/policy/suggestions",
+    summary: "Suggest narrow rules for what persons decided in the same way again and again.",
+    reply: z.object({ suggestions: z.array(suggestion) }),
+  },
+  acceptSuggestion: {
+    method: "POST",
+    path: "/v1/policy/suggestions/:suggestion/accept",
+    summary: "Add a suggested rule to the policy file, as a person.",
+    params: z.object({ suggestion: z.string() }),
+    body: z.strictObject({ by: name }),
+    reply: z.object({ rule: z.string(), file: z.string() }),
   },
 } as const;

@@ -36,7 +36,14 @@ export const status = z.object({
   workflows: z.object({ active: z.int(), failed: z.int(), total: z.int() }),
   topics: z.int(),
   deliveries: z.object({ pending: z.int(), processing: z.int(), dead: z.int() }),
-  effects: z.object({ waiting: z.int(), running: z.int(), unknown: z.int() }),
+  effects: z.object({
+    waiting: z.int(),
+    running: z.int(),
+    unknown: z.int(),
+    failed: z.int(),
+    /** Commands for agents that nobody knows. */
+    unaddressed: z.int(),
+  }),
   connectors: z.array(connectorStatus),
   ingress: z.object({ listening: z.string().nullable() }),
   /** Deprecated names in use, with what to write instead. */

@@ -15,7 +15,7 @@ export function effectDigest(effect: {
   target: string;
   action: string;
   payload: JsonObject;
-  bound?: JsonObject | null;
+  bound?: JsonObject | null | undefined;
 }): string {
   const { kind, target, action, payload, bound } = effect;
   return sha256(canonicalJson({ kind, target, action, payload, ...(bound ? { bound } : {}) }));

@@ -8,8 +8,9 @@ import type { EffectRow, Store } from "../store/store.ts";
 import { approvalCode, effectDigest, readCode } from "./approval-code.ts";
 import { differences } from "./difference.ts";
 import type { Kinds } from "./kinds/registry.ts";
-import { originOf } from "./policy.ts";
+import { ALWAYS_ASKED, originOf } from "./policy.ts";
 import { type EffectSteps, requireEffect } from "./steps.ts";
+import { rememberedRule } from "./suggest.ts";
 import { showEffect } from "./view.ts";
 
 export interface Decision {
@@ -20,6 +21,8 @@ export interface Decision {
   /** For a question: the answer. */
   choice?: string | undefined;
   by: string;
+  /** For a yes: exactly this, asked for by the same, needs nobody's yes for so many days. */
+  remember_days?: number | undefined;
 }
 
 interface ApprovalsOptions {
@@ -27,6 +30,8 @@ interface ApprovalsOptions {
   clock: Clock;
   steps: EffectSteps;
   kinds: Kinds;
+  /** Adds a rule to the policy file. */
+  remember?: ((rule: string) => void) | undefined;
 }
 
 /** Events shown of a chain, from its beginning. */
@@ -75,14 +80,28 @@ export class Approvals {
       throw await this.#decided(await requireEffect(store, row.id));
     }
     const reason = given.reason ?? null;
+    const rule = this.#ruleOf(row, given);
     const changed =
       given.decision === "deny"
         ? await steps.deny(row, given.by, reason)
         : row.kind === "ask"
           ? await steps.answer(row, given.by, reason, choiceOf(row, given.choice))
-          : await steps.approve(row, given.by, reason);
+          : await steps.approve(row, given.by, reason, given.remember_days ?? null);
     if (!changed) throw await this.#decided(await requireEffect(store, row.id));
+    if (rule !== null) this.#options.remember?.(rule);
     return this.#describe(changed);
+  }
+
+  /** @throws SignalboxError `invalid_request` where a yes can't be remembered */
+  #ruleOf(row: EffectRow, { decision, by, remember_days }: Decision): string | null {
+    if (remember_days === undefined) return null;
+    if (decision === "deny") throw new SignalboxError("invalid_request", "only a yes can be remembered");
+    if (ALWAYS_ASKED.has(row.kind))
+      throw new SignalboxError(
+        "invalid_request",
+        `${row.kind} is asked about each time, so a yes is not remembered`,
+      );
+    return rememberedRule(row, by, remember_days, this.#options.clock.nowMs());
   }
 
   async #find(idOrCode: string): Promise<EffectRow> {

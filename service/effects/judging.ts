@@ -67,7 +67,7 @@ export class Judging {
       return this.#refusal(effect, error);
     }
     const familiar = await this.isFamiliar(effect, bound);
-    const policy = judge({ ...effect, familiar }, clock.nowMs());
+    const policy = judge({ ...effect, bound, familiar }, clock.nowMs());
     return { state: stateOf(policy), policy, bound, sha256: effectDigest({ ...effect, bound }) };
   }
 

@@ -69,6 +69,8 @@ interface LedgerOptions {
   kinds?: readonly EffectKind[];
   /** What may happen without a person; the defaults when left out. */
   judge?: Judge;
+  /** Adds a rule to the policy, where a person wants their yes remembered. */
+  remember?: (rule: string) => void;
   /** How much of it; no limit when left out. */
   budgets?: () => readonly Budget[];
 }

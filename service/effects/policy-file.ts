@@ -1,5 +1,5 @@
-import { readFileSync, statSync } from "node:fs";
-import { basename } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import * as z from "zod";
 import { agentName } from "../contract/agent-name.ts";
 import { effectKindName, policyDecision } from "../contract/effects.ts";
@@ -39,6 +39,12 @@ const ruleSchema = z.strictObject({
   time_zone: z.string().refine(isTimeZone, "must be a time zone such as Europe/Berlin").optional(),
   expires: z.date("must be a date such as 2026-12-31 or 2026-12-31T18:00:00Z").optional(),
   known: z.boolean().optional(),
+  source: globs.optional(),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  only: z.array(z.string().min(1).max(200)).optional(),
 });
 const SIZE = /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)$/i;
 const units: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
@@ -118,7 +124,7 @@ function checked<T extends z.ZodType>(schema: T, file: string, toml: ParsedToml)
     return `${file}:${toml.lineOf(path)}: ${path.join(".")}: ${issue.message}`;
   });
   throw new SignalboxError("invalid_config", faults.join("\n"), {
-    hint: "docs/effects.md lists what a rule may say; until it is right, the last good file counts.",
+    hint: "docs/policy.md lists what a rule may say; until it is right, the last good file counts.",
   });
 }
 
@@ -174,6 +180,22 @@ export class PolicyFile {
     this.#look();
     if (this.#problem !== null && this.#good === null) return askAlways(this.#problem);
     return this.#good ?? { rules: [], budgets: [] };
+  }
+
+  /**
+   * Adds a rule after all others, so that it never takes precedence over one that a person wrote. What stands in the
+   * file stays as it is.
+   * @throws SignalboxError `invalid_config` (the file can't be used as it is)
+   */
+  append(rule: string): void {
+    const before = existsSync(this.file) ? readFileSync(this.file, "utf8") : "";
+    const text = `${before}${before === "" || before.endsWith("\n") ? "" : "\n"}${before === "" ? "" : "\n"}${rule}`;
+    this.check(this.file, text);
+    mkdirSync(dirname(this.file), { recursive: true, mode: 0o700 });
+    const draft = `${this.file}.${process.pid}.new`;
+    writeFileSync(draft, text, { mode: 0o600, flag: "wx" });
+    renameSync(draft, this.file);
+    this.#look();
   }
 
   judge(effect: Judged, now_ms: number): Judgement {

@@ -3,6 +3,7 @@ import type { Json, JsonObject } from "../contract/common.ts";
 import type { Effect } from "../contract/effects.ts";
 import type { Origin } from "../contract/policy.ts";
 import type { BudgetCheck } from "../store/store.ts";
+import { effectDigest } from "./approval-code.ts";
 
 /** What a rule can see of an effect. */
 export interface Judged {
@@ -11,6 +12,8 @@ export interface Judged {
   action: string;
   payload: JsonObject;
   cause: Pick<Effect["cause"], "source" | "workflow">;
+  /** What the hash covers besides; null when left out. */
+  bound?: JsonObject | null | undefined;
   /** One like it was done before; false when left out. */
   familiar?: boolean | undefined;
 }
@@ -30,6 +33,12 @@ export interface Rule {
   /** Minutes since midnight, from and to; over midnight when `to` is the smaller. */
   time?: { from: number; to: number; zone: string | undefined } | undefined;
   expires_ms?: number | undefined;
+  /** Exactly who asks: `workflow:labeller`, `cli`, an agent's name. */
+  source?: readonly string[] | undefined;
+  /** Exactly these bytes. */
+  sha256?: string | undefined;
+  /** The payload has no other fields than these. */
+  only?: readonly string[] | undefined;
   /** Only what was done before (true), or what was not (false). */
   known?: boolean | undefined;
 }
@@ -48,7 +57,7 @@ export interface Budget {
 const perMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
 
 /** A question is answered by nobody but a person, and a shell command needs its approval each time. */
-const ALWAYS_ASKED: ReadonlySet<string> = new Set(["ask", "shell"]);
+export const ALWAYS_ASKED: ReadonlySet<string> = new Set(["ask", "shell"]);
 /** Whose word is no permission: a rule that allows has to name them. */
 const STRANGERS: ReadonlySet<Origin> = new Set(["agent", "model", "chat"]);
 
@@ -131,7 +140,7 @@ function mismatch(rule: Rule, effect: Judged, now_ms: number): string | null {
     return effect.familiar ? "one like it was done before" : "none like it was done before";
   return (
     textMismatch(rule, effect) ??
-    payloadMismatch(rule, effect.payload) ??
+    payloadMismatch(rule, effect) ??
     (rule.time && !isWithin(rule.time, now_ms) ? "it is another time of day" : null)
   );
 }
@@ -140,17 +149,25 @@ function textMismatch(rule: Rule, { kind, target, action, cause }: Judged): stri
   const plain = (name: string) => (kind === "command" ? agentName(name) : name);
   const texts = [
     ["kind", rule.kind, kind],
-    ["target", rule.target?.map(plain), plain(target)],
     ["action", rule.action, action],
     ["workflow", rule.workflow, cause.workflow ?? ""],
+    ["source", rule.source, cause.source],
   ] as const;
   for (const [name, wanted, is] of texts)
     if (wanted && !wanted.some((pattern) => matchesGlob(pattern, is)))
       return `the ${name} is ${is || "none"}`;
-  return null;
+  // A mail has several: a rule that allows has to allow each of them, any other reaches it by one.
+  const targets = kind === "mail" ? target.split(", ") : [plain(target)];
+  const isMeant = (one: string) => rule.target?.some((pattern) => matchesGlob(plain(pattern), one)) ?? true;
+  const reaches = rule.decision === "allow" ? targets.every(isMeant) : targets.some(isMeant);
+  return reaches ? null : `the target is ${targets.find((one) => !isMeant(one)) || "none"}`;
 }
 
-function payloadMismatch(rule: Rule, payload: JsonObject): string | null {
+function payloadMismatch(rule: Rule, effect: Judged): string | null {
+  const { payload } = effect;
+  if (rule.sha256 !== undefined && rule.sha256 !== effectDigest(effect)) return "its bytes are others";
+  const other = rule.only && Object.keys(payload).find((field) => !rule.only?.includes(field));
+  if (other !== undefined) return `payload.${other} is not among the fields it is for`;
   for (const [path, wanted] of Object.entries(rule.payload ?? {}))
     if (!matchesField(wanted, fieldAt(payload, path))) return `payload.${path} is something else`;
   return null;
@@ -227,6 +244,7 @@ export function describeRule(rule: Rule): { rule: string; decision: Rule["decisi
     ["action", rule.action],
     ["workflow", rule.workflow],
     ["origin", rule.origin],
+    ["source", rule.source],
   ] as const;
   const { time, expires_ms } = rule;
   return {
@@ -235,6 +253,8 @@ export function describeRule(rule: Rule): { rule: string; decision: Rule["decisi
     when: [
       ...lists.flatMap(([name, values]) => (values ? [`${name} ${values.join(" or ")}`] : [])),
       ...Object.entries(rule.payload ?? {}).map(([path, value]) => `payload.${path} ${value}`),
+      ...(rule.only ? [`no fields but ${rule.only.join(", ")}`] : []),
+      ...(rule.sha256 === undefined ? [] : [`exactly ${rule.sha256.slice(0, 12)}…`]),
       ...(rule.known === undefined ? [] : [rule.known ? "done before" : "not done before"]),
       ...(time ? [`${clockTime(time.from)}–${clockTime(time.to)}${time.zone ? ` ${time.zone}` : ""}`] : []),
       ...(expires_ms === undefined ? [] : [`until ${new Date(expires_ms).toISOString()}`]),

@@ -104,7 +104,12 @@ export class EffectSteps {
   }
 
   /** A person's yes to exactly these bytes; null when somebody was faster. */
-  approve(row: EffectRow, by: string, reason: string | null): Promise<EffectRow | null> {
+  approve(
+    row: EffectRow,
+    by: string,
+    reason: string | null,
+    remembered_days: number | null = null,
+  ): Promise<EffectRow | null> {
     const { store, clock, expiresMs } = this.#options;
     const now_ms = clock.nowMs();
     return store.changeEffect(row.id, {
@@ -113,7 +118,10 @@ export class EffectSteps {
       to: "approved",
       now_ms,
       expires_ms: now_ms + expiresMs,
-      audit: { kind: "approved", actor: by, detail: { reason } },
+      audit: {
+        ...{ kind: "approved", actor: by },
+        detail: { reason, ...(remembered_days === null ? {} : { remembered_days }) },
+      },
     });
   }
 

@@ -313,7 +313,8 @@ export interface StoreTotals {
   last_seq: number;
   topics: number;
   deliveries: { pending: number; processing: number; dead: number };
-  effects: { waiting: number; running: number; unknown: number };
+  /** `unaddressed`: commands for agents that nobody knows. */
+  effects: { waiting: number; running: number; unknown: number; failed: number; unaddressed: number };
 }
 
 export interface CleanupRequest {

@@ -84,7 +84,9 @@ export function effectsConformance(current: () => OpenedStore): void {
     expect(due).toMatchObject({ targets: ["mail"], expired: [{ id: "eff_3" }] });
     expect((await claim("mail")).map((effect) => effect.id)).toEqual(["eff_2"]);
     expect((await store.runningEffects()).map((effect) => effect.id).sort()).toEqual(["eff_1", "eff_2"]);
-    expect(store.totals().effects).toEqual({ waiting: 1, running: 2, unknown: 0 });
+    expect(store.totals().effects).toEqual({
+      ...{ waiting: 1, running: 2, unknown: 0, failed: 0, unaddressed: 0 },
+    });
   });
 
   it("effects are listed newest first by state, target, workflow, event and run", async () => {

@@ -15,7 +15,10 @@ interface ApproveOptions {
   sha256?: string;
   reason?: string;
   choice?: string;
+  remember?: number | true;
 }
+
+const REMEMBER_DAYS = 30;
 
 export function register(program: Command, context: Context): void {
   const approvals = program
@@ -44,6 +47,7 @@ export function register(program: Command, context: Context): void {
     .option("--sha256 <hash>", "the same, by its hash")
     .option("--choice <answer>", "the answer to a question")
     .option("--reason <text>", "for the audit trail")
+    .option("--remember [days]", "let exactly this through unasked for so many days (30)", wholeNumber)
     .action((id: string, options: ApproveOptions) => approve(context, id, options));
   approvals
     .command("deny")
@@ -102,14 +106,22 @@ async function approve(context: Context, id: string, options: ApproveOptions): P
   const typed = yes ? undefined : await confirmed(context, open);
   const choice = options.choice ?? typed;
   // What was shown is what is approved: bytes that change meanwhile are refused.
-  const what = { sha256: sha256 ?? shown.effect.sha256, ...given({ code, reason, choice }) };
+  const remember_days = options.remember === true ? REMEMBER_DAYS : options.remember;
+  const what = {
+    sha256: sha256 ?? shown.effect.sha256,
+    ...given({ code, reason, choice, remember_days }),
+  };
   const reply = await client.decideApproval({
     approval: shown.effect.id,
     decision: "approve",
     by: "cli",
     ...what,
   });
-  out.result(reply, () => out.line(styled("green", "approved"), `  ${reply.effect.id}`));
+  out.result(reply, () => {
+    out.line(styled("green", "approved"), `  ${reply.effect.id}`);
+    if (remember_days !== undefined)
+      out.remark(`Remembered for ${remember_days} days, as a rule in policy.toml.`);
+  });
 }
 
 async function deny(context: Context, id: string, { reason }: { reason?: string }): Promise<void> {

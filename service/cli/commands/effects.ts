@@ -3,7 +3,8 @@ import type { Effect, EffectState } from "../../contract/effects.ts";
 import type { Context } from "../context.ts";
 import { statusPart } from "../event-view.ts";
 import { given } from "../given.ts";
-import { wholeNumber } from "../parse.ts";
+import { readInput } from "../input.ts";
+import { jsonObject, wholeNumber } from "../parse.ts";
 import { printTable } from "../table.ts";
 import { showAge, showTime, styled } from "../text.ts";
 
@@ -48,6 +49,25 @@ export function register(program: Command, context: Context): void {
     .argument("<id>")
     .action(async (id: string) => show(context, await (await context.client()).getEffect({ effect_id: id })));
   effects
+    .command("propose")
+    .description("ask for an act: the policy decides whether somebody is asked first")
+    .argument("<kind>", "such as http, mail, shell; signalbox effects kinds lists them")
+    .argument("<payload>", "a JSON object; - reads standard input")
+    .option("--target <name>", "whom it goes to, where the payload does not say")
+    .option("--action <name>", "the command, for the kind command")
+    .option("--source <name>", "who asks; default: cli")
+    .option("--event <id>", "because of this event")
+    .option("--key <key>", "the same key is the same effect, however often it is asked for")
+    .option("--note <text>", "what you say of it, for whoever decides")
+    .option("--dry-run", "show what it would be and what the policy says; record nothing")
+    .action((kind: string, payload: string, options: ProposeOptions) =>
+      propose(context, kind, payload, options),
+    );
+  effects
+    .command("kinds")
+    .description("list the kinds of acts that the service does itself")
+    .action(() => printKinds(context));
+  effects
     .command("retry")
     .description("try a failed, expired or unknown effect once more")
     .argument("<id>")
@@ -61,6 +81,45 @@ export function register(program: Command, context: Context): void {
     .action(async (id: string) =>
       show(context, await (await context.client()).skipEffect({ effect_id: id })),
     );
+}
+
+interface ProposeOptions {
+  target?: string;
+  action?: string;
+  source?: string;
+  event?: string;
+  key?: string;
+  note?: string;
+  dryRun?: boolean;
+}
+
+async function propose(context: Context, kind: string, text: string, options: ProposeOptions): Promise<void> {
+  const { target, action, source = "cli", event, key, note, dryRun } = options;
+  const payload = jsonObject(text === "-" ? await readInput(context.io, "-") : text);
+  const request = {
+    ...{ kind, payload, source },
+    ...given({ target, action, event_id: event, idempotency_key: key, summary: note }),
+  };
+  const client = await context.client();
+  const effect = dryRun ? await client.previewEffect(request) : await client.proposeEffect(request);
+  show(context, effect);
+  if (context.out.isJson()) return;
+  if (dryRun) context.out.remark("Nothing was recorded, nothing was done.");
+  else if (effect.state === "waiting")
+    context.out.remark(`signalbox approvals approve ${effect.id} lets it happen.`);
+}
+
+async function printKinds({ client, out }: Context): Promise<void> {
+  const reply = await (await client()).listKinds();
+  const known = { target: "the same target", bind: "the same version", never: "nothing" };
+  out.result(reply, () => {
+    printTable(out, {
+      head: ["KIND", "WHAT", "ALSO CALLED", "RUNS AGAIN UNASKED FOR"],
+      rows: reply.kinds.map((one) => [one.kind, one.title, one.aliases.join(", "), known[one.remembers]]),
+      flexible: [1, 2],
+      empty: "",
+    });
+  });
 }
 
 async function printList({ client, out }: Context, options: ListOptions): Promise<void> {
@@ -95,6 +154,8 @@ function show({ out }: Context, effect: Effect): void {
       ["what", `${effect.kind} ${effect.action} → ${effect.target}`],
       ["payload", JSON.stringify(effect.payload)],
       ["sha256", effect.sha256],
+      ["bound to", effect.bound === null ? null : JSON.stringify(effect.bound)],
+      ["says", effect.note],
       ["from", [cause.source, cause.line].filter((part) => part !== null).join(" at ")],
       ["event", cause.event_id],
       ["run", cause.run_id],

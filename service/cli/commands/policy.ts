@@ -1,12 +1,14 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import type { JsonObject } from "../../contract/common.ts";
+import type { Suggestion } from "../../contract/policy.ts";
 import type { Output as RouteOutput } from "../../contract/routes.ts";
 import type { Context } from "../context.ts";
 import { given } from "../given.ts";
 import { readInput } from "../input.ts";
-import { jsonObject } from "../parse.ts";
+import { jsonObject, wholeNumber } from "../parse.ts";
 import { printTable } from "../table.ts";
-import { type Part, styled } from "../text.ts";
+import { count, type Part, showAge, showTime, styled } from "../text.ts";
 import { UsageError } from "../usage.ts";
 
 interface ExplainOptions {
@@ -40,6 +42,11 @@ export function register(program: Command, context: Context): void {
     .option("-p, --payload <json>", "a JSON object", jsonObject)
     .option("--source <name>", "who asks: workflow:NAME, cli, an agent's name; default: cli")
     .action((id: string | undefined, options: ExplainOptions) => explain(context, id, options));
+  policy
+    .command("suggest")
+    .description("suggest rules for what you decided in the same way again and again")
+    .option("--accept <number>", "add this one to the policy file", wholeNumber)
+    .action((options: { accept?: number }) => suggest(context, options));
   policy
     .command("test")
     .description("judge the cases of a file and compare with what they expect")
@@ -82,13 +89,20 @@ async function show(context: Context): Promise<void> {
   out.result(reply, () => {
     printRules(context, reply);
     if (reply.problem !== null) out.remark(styled("red", reply.problem));
-    out.remark(`Rules of your own go into ${reply.file}; docs/effects.md says how.`);
+    out.remark(`Rules of your own go into ${reply.file}; docs/policy.md says how.`);
   });
 }
 
 async function check(context: Context, file: string | undefined): Promise<void> {
   const { out, io } = context;
   const path = file ?? context.paths.policyFile;
+  if (file === undefined && !existsSync(path)) {
+    const reply = await (await context.client()).getPolicy();
+    out.result(reply, () =>
+      out.line(`There is no ${path}, so the defaults count: signalbox policy lists them.`),
+    );
+    return;
+  }
   const text = await readInput(io, path);
   const reply = await (await context.client()).checkPolicy({ text, file: path });
   out.result(reply, () => {
@@ -117,6 +131,43 @@ async function explain(context: Context, id: string | undefined, options: Explai
       empty: "",
     });
   });
+}
+
+async function suggest(context: Context, { accept }: { accept?: number }): Promise<void> {
+  const { client, out } = context;
+  const service = await client();
+  const reply = await service.suggestPolicy();
+  const { suggestions } = reply;
+  if (accept === undefined) {
+    out.result(reply, () => printSuggestions(context, suggestions));
+    return;
+  }
+  const chosen = suggestions[accept - 1];
+  if (!chosen)
+    throw new UsageError(`there is no suggestion ${accept}`, "signalbox policy suggest lists them.");
+  const accepted = await service.acceptSuggestion({ suggestion: chosen.id, by: "cli" });
+  out.result(accepted, () => {
+    out.line(accepted.rule.trimEnd());
+    out.remark(`Added to ${accepted.file}.`);
+  });
+}
+
+function printSuggestions({ out }: Context, suggestions: Suggestion[]): void {
+  suggestions.forEach(({ toml, why, decision, past, expires_ms }, index) => {
+    if (index > 0) out.line("");
+    out.line(styled("bold", `${index + 1}  `), decisionPart(decision), `  ${why}`);
+    for (const line of toml.trimEnd().split("\n")) out.line(styled("dim", `   ${line}`));
+    out.line(
+      `   It would have said the same ${count(past.length, "time")}, and ends ${showAge(expires_ms)}:`,
+    );
+    for (const one of past)
+      out.line(`   ${showTime(one.time_ms)}  ${one.effect_id}  ${one.decision} by ${one.by}  ${one.summary}`);
+  });
+  out.remark(
+    suggestions.length === 0
+      ? "Nothing to suggest: a rule is suggested once you have decided the same way three times, and never otherwise."
+      : "\nsignalbox policy suggest --accept NUMBER adds one to the policy file.",
+  );
 }
 
 async function test(context: Context, file: string, options: { policy?: string }): Promise<void> {

@@ -2,6 +2,7 @@ import type { EffectState } from "../../contract/effects.ts";
 import type { ListedEvent } from "../../contract/events.ts";
 import type { AwayItem } from "../../contract/health.ts";
 import { isUnwell } from "../../health/health.ts";
+import { nearest } from "../../lib/nearest.ts";
 import type { EffectRow, RunRow } from "../../store/store.ts";
 import type { Parts } from "./parts.ts";
 
@@ -208,6 +209,31 @@ const offlineAgents: Reader = async ({ store, agents }, since_ms) => {
   });
 };
 
+/** Commands that nobody takes, since their agent was never here: mistyped, or not started yet. */
+const unknownAgents: Reader = async ({ store, agents }, sinceMs) => {
+  const rows = await store.listEffects({ state: "approved", limit: RECENT });
+  const names = (await agents.list()).map(({ name }) => name);
+  const lost = rows.filter(
+    (row) => row.kind === "command" && row.updated_ms > sinceMs && !names.includes(row.target),
+  );
+  return [...Map.groupBy(lost, (row) => row.target)].map(([target, commands]) => {
+    const meant = nearest(target, names);
+    const [newest] = commands;
+    return {
+      kind: "agent_unknown",
+      title: `${commands.length} command${commands.length === 1 ? "" : "s"} for ${target}, an agent that nobody knows`,
+      detail: meant === null ? (newest?.summary ?? null) : `Is ${meant} meant?`,
+      time_ms: Math.max(...commands.map((row) => row.updated_ms)),
+      count: commands.length,
+      ref: target,
+      actions: [
+        { label: "look", command: `signalbox effects list --target ${target}` },
+        ...(newest ? [{ label: "skip", command: `signalbox effects skip ${newest.id}` }] : []),
+      ],
+    };
+  });
+};
+
 /** Of these also what was unwell before: it still is. */
 const unwellParts: Reader = async ({ health }) =>
   health
@@ -232,6 +258,7 @@ const readers: readonly Reader[] = [
   parkedWorkflows,
   parkedChains,
   offlineAgents,
+  unknownAgents,
   unwellParts,
 ];
 

@@ -136,6 +136,11 @@ function createTotals({ db, memory }: SqliteContext): () => StoreTotals {
   );
   const topics = db.prepare<[], number>("SELECT count(*) FROM topics").pluck();
   const effects = db.prepare<[EffectState], number>("SELECT count(*) FROM effects WHERE state = ?").pluck();
+  const unaddressed = db
+    .prepare<[], number>(
+      "SELECT count(*) FROM effects WHERE state = 'approved' AND kind = 'command' AND target NOT IN (SELECT name FROM agents)",
+    )
+    .pluck();
   return () => {
     const by = new Map(counts.all().map(({ status, n }) => [status, n]));
     const count = (status: string) => by.get(status) ?? 0;
@@ -149,7 +154,10 @@ function createTotals({ db, memory }: SqliteContext): () => StoreTotals {
         processing: count("processing"),
         dead: count("dead"),
       },
-      effects: { waiting: effect("waiting"), running: effect("running"), unknown: effect("unknown") },
+      effects: {
+        ...{ waiting: effect("waiting"), running: effect("running"), unknown: effect("unknown") },
+        ...{ failed: effect("failed"), unaddressed: unaddressed.get() ?? 0 },
+      },
     };
   };
 }
