@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { checkProtocol, readEndpoint } from "../client/discover.ts";
@@ -153,20 +153,12 @@ function mcpFindings(files: string[], hasPlugin: boolean): Finding[] {
 /** OpenCode puts its plugin library into each of its folders before it loads any plugin, and waits for the registry. */
 function folderFindings(folders: string[], hasPlugin: boolean): Finding[] {
   if (!hasPlugin) return [];
-  const own = [...new Set(folders)].filter((folder) => /[\\/]\.?opencode$/.test(folder));
-  const without = own.filter((folder) => !existsSync(join(folder, "node_modules/@opencode-ai/plugin")));
-  return without.map((folder) =>
-    good("folder", `${folder} gets OpenCode's library at its next start, which needs the network then`),
-  );
-}
-
-function packageFindings(env: Context["io"]["env"], entry: Entry | undefined, version: string): Finding[] {
-  const { cache } = openCodeFolders(env);
-  // Under its whole entry, which may be a path; older versions had one folder for all.
-  const own =
-    entry === undefined ? [] : [join("packages", entry.spec, "node_modules", PACKAGE, "package.json")];
-  const found = [...own, ...globSync(`{packages/*/,}node_modules/${PACKAGE}/package.json`, { cwd: cache })];
-  const newest = found.map((name) => join(cache, name)).find((file) => existsSync(file));
+  const packages = join(cache, "packages");
+  const all = existsSync(packages) ? readdirSync(packages) : [];
+  const folders = [...(entry === undefined ? [] : [entry.spec]), ...all].map((name) => join(packages, name));
+  const newest = [...folders, cache]
+    .map((folder) => join(folder, "node_modules", PACKAGE, "package.json"))
+    .find((file) => existsSync(file));
   if (newest === undefined)
     return entry === undefined
       ? []
