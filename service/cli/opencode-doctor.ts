@@ -153,10 +153,20 @@ function mcpFindings(files: string[], hasPlugin: boolean): Finding[] {
 /** OpenCode puts its plugin library into each of its folders before it loads any plugin, and waits for the registry. */
 function folderFindings(folders: string[], hasPlugin: boolean): Finding[] {
   if (!hasPlugin) return [];
+  const own = [...new Set(folders)].filter((folder) => /[\\/]\.?opencode$/.test(folder));
+  const without = own.filter((folder) => !existsSync(join(folder, "node_modules/@opencode-ai/plugin")));
+  return without.map((folder) =>
+    good("folder", `${folder} gets OpenCode's library at its next start, which needs the network then`),
+  );
+}
+
+function packageFindings(env: Context["io"]["env"], entry: Entry | undefined, version: string): Finding[] {
+  const { cache } = openCodeFolders(env);
+  // Under its whole entry, which may be a path; older versions had one folder for all.
   const packages = join(cache, "packages");
   const all = existsSync(packages) ? readdirSync(packages) : [];
-  const folders = [...(entry === undefined ? [] : [entry.spec]), ...all].map((name) => join(packages, name));
-  const newest = [...folders, cache]
+  const places = [...(entry === undefined ? [] : [entry.spec]), ...all].map((name) => join(packages, name));
+  const newest = [...places, cache]
     .map((folder) => join(folder, "node_modules", PACKAGE, "package.json"))
     .find((file) => existsSync(file));
   if (newest === undefined)
