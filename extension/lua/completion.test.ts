@@ -498,7 +498,7 @@ describe("completion", () => {
     const globals = place("|");
     const known = globals.service
       .complete(globals.uri, globals.offset)
-      .filter(({ kind }) => kind === "function" || kind === "global" || kind === "module")
+      .filter(({ kind }) => kind === "function" || kind === "global" || kind === "library")
       .map(({ label }) => label)
       .filter(
         (label) => !/^(sekia|signalbox|actions|kit|tools|define_action|require|array|json)$/.test(label),

@@ -74,7 +74,8 @@ function wordEnd(text: string, offset: number): number {
 
 function ofWord(cursor: Cursor, word: Word, more: Partial<Completion>): Completion {
   const { kind, detail, doc, rank } = word;
-  return item(cursor, word.text, kind, { detail, doc, sort: `0${rank}`, ...more });
+  const live = kind !== "value" && kind !== "field";
+  return item(cursor, word.text, kind, { detail, doc, sort: `0${rank}`, live, ...more });
 }
 
 function ofMember(cursor: Cursor, object: Expression, isMethod: boolean): Completion[] {
@@ -84,10 +85,16 @@ function ofMember(cursor: Cursor, object: Expression, isMethod: boolean): Comple
     for (const field of shape.fields()) {
       if (list.some(({ label }) => label === field.name)) continue;
       const made = ofField(cursor, field, isMethod);
-      if (made) list.push(made);
+      if (made) list.push({ ...made, live: shape.recorded || isActions(object) });
     }
   }
   return list;
+}
+
+/** `actions`, or a namespace of it. */
+function isActions(object: Expression): boolean {
+  const base = object.kind === "member" ? object.object : object;
+  return base.kind === "name" && base.local === null && (base.name === "actions" || base.name === "kit");
 }
 
 function shapesOf(cursor: Cursor, type: Type): Shape[] {
@@ -189,6 +196,7 @@ function asked(cursor: Cursor, slot: Slot): Completion[] {
       insert: `{ ${parts.join(", ")} }`,
       isSnippet: true,
       sort: "00",
+      live: true,
     }),
   ];
 }
@@ -223,6 +231,7 @@ function isAtKey(path: readonly Node[]): boolean {
 function ofTable(cursor: Cursor, table: TableLiteral): Completion[] {
   const type = expectedAt(cursor.infer, table);
   const given = new Set(table.fields.map((field) => field.key?.name));
+  const live = isLive(cursor, table);
   return (type ? shapesOf(cursor, type) : []).flatMap((shape) =>
     shape
       .fields()
@@ -240,9 +249,18 @@ function ofTable(cursor: Cursor, table: TableLiteral): Completion[] {
           insert: `${field.name} = `,
           sort: needed ? "00" : "01",
           deprecated: field.deprecated,
+          live,
         });
       }),
   );
+}
+
+/** An argument that the running service knows more of than any file, or one of an action. */
+function isLive(cursor: Cursor, table: TableLiteral): boolean {
+  const { up } = table;
+  if (up?.kind !== "call") return false;
+  if (cursor.project.liveArgument(up, up.args.indexOf(table)) !== null) return true;
+  return up.callee.kind === "member" && isActions(up.callee.object);
 }
 
 function ofNames(cursor: Cursor): Completion[] {
@@ -270,8 +288,8 @@ function ofNames(cursor: Cursor): Completion[] {
 
 function libraryKind({ project }: Cursor, name: string): Completion["kind"] {
   const type = project.libraryGlobal(name);
-  if (type === null) return "module";
-  return type.kind === "function" ? "function" : type.kind === "object" ? "module" : "global";
+  if (type === null) return "library";
+  return type.kind === "function" ? "function" : type.kind === "object" ? "library" : "global";
 }
 
 function described(type: Type): Pick<Completion, "detail" | "doc"> {

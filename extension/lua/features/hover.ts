@@ -26,6 +26,8 @@ import {
 export interface Hover extends Span {
   /** Markdown. */
   text: string;
+  /** Only the running service knows it. */
+  live: boolean;
 }
 
 /** What is known of the thing at the place; null when nothing is. */
@@ -33,7 +35,10 @@ export function hover(cursor: Cursor): Hover | null {
   const { path, infer } = cursor;
   if (cursor.doc) return ofTypeName(cursor);
   const text = innermost(path, "string");
-  if (text) return ofText(cursor, text);
+  if (text) {
+    const found = ofText(cursor, text);
+    return found && { ...found, live: true };
+  }
   const name = path.at(-1);
   if (name?.kind !== "name" || name.name === "") return null;
   const { up } = name;
@@ -51,7 +56,7 @@ export function hover(cursor: Cursor): Hover | null {
 
 function card(name: Span, code: string, ...more: string[]): Hover {
   const text = [`\`\`\`lua\n${code}\n\`\`\``, ...more.filter((one) => one !== "")].join("\n\n");
-  return { from: name.from, to: name.to, text };
+  return { from: name.from, to: name.to, text, live: false };
 }
 
 function described(name: string, word: string, type: Type): { code: string; doc: string } {
@@ -100,7 +105,8 @@ function ofField(cursor: Cursor, name: Name, object: Type, type: Type | null): H
   if (!field && (type === null || type.kind === "any")) return null;
   const owner = membersOf(object).find((one) => one.kind === "object" && one.shape.name !== null);
   const prefix = owner?.kind === "object" ? `${owner.shape.name}.` : "";
-  return fieldCard(name, field, prefix, type ?? field?.type() ?? { kind: "any" });
+  const made = fieldCard(name, field, prefix, type ?? field?.type() ?? { kind: "any" });
+  return { ...made, live: field !== null && field.detail !== "" };
 }
 
 function fieldCard(name: Name, field: Field | null, prefix: string, type: Type): Hover {

@@ -8,7 +8,7 @@ export type CompletionKind =
   | "method"
   | "field"
   | "global"
-  | "module"
+  | "library"
   | "keyword"
   | "snippet"
   | "class"
@@ -29,6 +29,8 @@ export interface Completion {
   /** Sorted by this first. */
   sort: string;
   deprecated: boolean;
+  /** Only the running service knows it: another language server does not offer it. */
+  live: boolean;
 }
 
 export function item(
@@ -39,7 +41,7 @@ export function item(
 ): Completion {
   return {
     ...{ label, kind, detail: "", doc: "", insert: label, isSnippet: false },
-    ...{ from: cursor.wordStart, to: cursor.offset, sort: "5", deprecated: false },
+    ...{ from: cursor.wordStart, to: cursor.offset, sort: "5", deprecated: false, live: false },
     ...more,
   };
 }
