@@ -1,4 +1,4 @@
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { parse as parseToml } from "smol-toml";
@@ -112,6 +112,10 @@ export function venvPrograms(home: string): string {
   return join(home, "venv", process.platform === "win32" ? "Scripts" : "bin");
 }
 
+function hasWheels(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".whl"));
+}
+
 async function installPython(
   { from, more }: Extract<Dependencies, { kind: "python" }>,
   install: Install,
@@ -126,9 +130,7 @@ async function installPython(
   await run(install, python, [python.path, ...venv], "python3 -m venv");
   if (listed.length + more.length === 0) return;
   progress("installing its packages");
-  const wheels = ["wheels", "wheelhouse", "vendor"].find(
-    (name) => globSync(`${name}/*.whl`, { cwd: files }).length > 0,
-  );
+  const wheels = ["wheels", "wheelhouse", "vendor"].find((name) => hasWheels(join(files, name)));
   const inside = join(venvPrograms(home), "python");
   const pip = python.canInstallElsewhere
     ? [python.path, "-m", "pip", "--python", inside]
