@@ -7,7 +7,7 @@ import { registerPrompts } from "./documents/prompts.ts";
 import { registerTexts } from "./documents/text.ts";
 import { createLog } from "./log.ts";
 import { registerMcp } from "./mcp.ts";
-import { createApprovals } from "./panels/approvals.ts";
+import { Approvals } from "./panels/approvals.ts";
 import { secretVariables } from "./secrets.ts";
 import { ServiceLink } from "./service.ts";
 import { readSettings } from "./settings.ts";
@@ -31,7 +31,12 @@ export function activate(context: ExtensionContext): void {
   context.subscriptions.push(log, link, link.onState(showState));
   const statusBar = createStatusBar(link);
   const views = createViews(link, log);
-  const approvals = createApprovals(context, link, log, (waiting) => statusBar.setWaiting(waiting));
+  const approvals = new Approvals({
+    context,
+    link,
+    log,
+    onWaiting: (waiting) => statusBar.setWaiting(waiting),
+  });
   context.subscriptions.push(
     statusBar,
     views,

@@ -102,6 +102,16 @@ async function buildExtension(folder: string): Promise<void> {
     keepNames: true,
     define: { "import.meta.dirname": "__dirname" },
   });
+  await build({
+    ...common,
+    entryPoints: ["webview/main.ts", "webview/main.css"],
+    outdir: join(folder, "webview"),
+    platform: "browser",
+    target: "es2024",
+    format: "iife",
+  });
+  for (const name of ["codicon.css", "codicon.ttf"])
+    cpSync(join(root, "node_modules/@vscode/codicons/dist", name), join(folder, "webview", name));
 }
 
 /** vsce prints what it does; only what goes wrong is of interest. */

@@ -53,6 +53,7 @@ export const serviceCommands: Commands = {
   },
   openWalkthrough: ({ context }) =>
     commands.executeCommand("workbench.action.openWalkthrough", `${context.extension.id}#start`, false),
+  "approvals.open": ({ approvals }) => approvals.show(),
   "views.refresh": ({ views }) => views.refresh(),
 };
 

@@ -15,6 +15,7 @@ export async function showFindings(findings: readonly Finding[]): Promise<void> 
     {
       title: wrong === 0 ? l10n.t("Signalbox is well") : l10n.t("Signalbox: {0} findings", wrong),
       matchOnDescription: true,
+      ignoreFocusOut: true,
     },
   );
 }

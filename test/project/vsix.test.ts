@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
@@ -38,6 +38,13 @@ describe("the extension's package", () => {
     const inside = names.join("\n");
     for (const name of [/LICENSE/i, /changelog\.md/i, /readme\.md/i, /NOTICES\.txt/])
       expect(inside).toMatch(name);
+  });
+
+  it("holds every program of the build that is not there for others to import", () => {
+    const built = readdirSync(join(repository, "dist")).filter((name) => /\.c?js$/.test(name));
+    const others = ["agent.js", "client.js"];
+    const inside = names.map((name) => name.replace(/^extension\/dist\//, ""));
+    expect(built.filter((name) => !others.includes(name) && !inside.includes(name))).toEqual([]);
   });
 
   it("is smaller than 3 MB", () => {

@@ -1,0 +1,119 @@
+import { html, nothing, render, type TemplateResult } from "lit";
+import { PressGuard } from "./guard.ts";
+import type { Host } from "./host.ts";
+import type { StateMessage } from "./messages.ts";
+import { inbox } from "./screens/inbox.ts";
+import { panel } from "./screens/panel.ts";
+import { createWords, type Words } from "./words.ts";
+
+/** What is kept while the view is hidden and when the window is loaded again. */
+export interface Kept {
+  /** Reasons that were begun, by card. */
+  readonly reasons: Readonly<Record<string, string>>;
+  /** Cards whose reason is being written. */
+  readonly denying: readonly string[];
+  /** Cards whose rule is being read. */
+  readonly remembering: readonly string[];
+  /** Marked in the panel's table. */
+  readonly selected: readonly string[];
+}
+
+interface DecisionDetails {
+  readonly reason?: string;
+  readonly choice?: string;
+  readonly remember_days?: number;
+}
+
+/** What the screens are given. */
+export interface App {
+  readonly state: StateMessage;
+  readonly kept: Kept;
+  readonly nowMs: number;
+  readonly t: Words;
+  readonly host: Host;
+  change(kept: Partial<Kept>): void;
+  /** Decides about cards that have been in sight long enough. */
+  decide(ids: readonly string[], decision: "approve" | "deny", more?: DecisionDetails): void;
+}
+
+/** Draws what the extension says, in the side bar (`inbox`) or in a tab (`panel`), and asks it for what is pressed. */
+export function startApp(root: HTMLElement, host: Host, mode: "inbox" | "panel"): void {
+  const guard = new PressGuard(() => performance.now());
+  let kept = readKept(host.restore());
+  let state: StateMessage | null = null;
+  let shown: string | null = null;
+  const draw = () => {
+    if (state === null) return;
+    const app = createApp(state);
+    guard.show(inSight(app, mode));
+    render(html`${said(app)}${mode === "inbox" ? inbox(app) : panel(app)}`, root);
+  };
+  const cardOf = (id: string) => state?.cards.find((card) => card.id === id);
+  function createApp(current: StateMessage): App {
+    return {
+      state: current,
+      kept,
+      nowMs: Date.now(),
+      t: createWords(current.words),
+      host,
+      change(changed) {
+        kept = { ...kept, ...changed };
+        host.keep(kept);
+        draw();
+      },
+      decide(ids, decision, more = {}) {
+        if (!guard.counts(ids)) return;
+        const decisions = ids.flatMap((id) => {
+          const card = cardOf(id);
+          return card === undefined || card.decision !== null ? [] : [{ id, sha256: card.sha256 }];
+        });
+        if (decisions.length > 0) host.ask({ type: "decide", decisions, decision, ...more });
+      },
+    };
+  }
+  host.onState((next) => {
+    state = next;
+    if (next.shown !== null && next.shown !== shown && next.cards.some(({ id }) => id === next.shown)) {
+      kept = { ...kept, selected: [next.shown] };
+    }
+    shown = next.shown;
+    draw();
+  });
+  window.addEventListener("focus", () => guard.focus());
+  document.addEventListener("visibilitychange", () => guard.focus());
+  setInterval(draw, 1_000);
+}
+
+/** Those whose payload can be read now. */
+function inSight({ state, kept }: App, mode: "inbox" | "panel"): readonly string[] {
+  const waiting = state.cards.filter(({ decision }) => decision === null).map(({ id }) => id);
+  if (mode === "inbox") return waiting;
+  const selected = waiting.filter((id) => kept.selected.includes(id));
+  return selected.length > 0 ? selected : waiting.slice(0, 1);
+}
+
+function said({ state, t }: App): TemplateResult {
+  const waiting = state.cards.filter(({ decision }) => decision === null).length;
+  const words = waiting === 0 ? t("Nothing waits for you.") : t("{0} waiting for you", waiting);
+  return html`<p class="visually-hidden" role="status">${words}</p>
+    ${state.problem === null ? nothing : html`<p class="problem" role="alert">${state.problem}</p>`}`;
+}
+
+function readKept(kept: unknown): Kept {
+  const { reasons, denying, remembering, selected } = (
+    typeof kept === "object" && kept !== null ? kept : {}
+  ) as Partial<Record<keyof Kept, unknown>>;
+  const texts = (value: unknown) =>
+    Array.isArray(value) ? value.filter((one): one is string => typeof one === "string") : [];
+  const isRecord = typeof reasons === "object" && reasons !== null;
+  return {
+    reasons: isRecord
+      ? Object.fromEntries(
+          Object.entries(reasons).filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+        )
+      : {},
+    denying: texts(denying),
+    remembering: texts(remembering),
+    selected: texts(selected),
+  };
+}
