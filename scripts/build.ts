@@ -1,7 +1,7 @@
 /**
  * Bundles everything that runs into dist/, or the folder after `--out`. `--types` begins with an empty folder and adds
  * the declarations of the public entries, `--quiet` prints errors only, and names of entries build these alone.
- * `--minify` and `--sqlite` make what travels inside the editor extension.
+ * `--minify`, and `--sqlite` with a platform such as linux-x64, make what travels inside the editor extension.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -18,13 +18,14 @@ const { values: flags, positionals } = parseArgs({
     types: { type: "boolean" },
     out: { type: "string", default: "dist" },
     minify: { type: "boolean", default: false },
-    // Bundles better-sqlite3 as well, with the binary of one platform such as linux-x64.
     sqlite: { type: "string" },
   },
 });
 const dist = resolve(root, flags.out);
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+const SQLITE_FILE = "./better-sqlite3.cjs";
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -36,17 +37,24 @@ const common: BuildOptions = {
   minify: flags.minify,
   // Names are in stack traces and logs.
   keepNames: flags.minify,
-  // better-sqlite3 finds its binary beside itself, unless one is bundled.
-  ...(flags.sqlite === undefined
-    ? { external: ["better-sqlite3"] }
-    : {
-        alias: { "better-sqlite3": `better-sqlite3/${flags.sqlite}` },
-        loader: { ".node": "copy" as const },
-        assetNames: "[name]",
-      }),
+  // better-sqlite3 finds its binary beside itself, unless it comes as a file of ours.
+  ...(flags.sqlite === undefined ? { external: ["better-sqlite3"] } : { plugins: [sqliteBeside()] }),
   logLevel: "warning",
-  define: { SIGNALBOX_VERSION: JSON.stringify(version) },
+  define: {
+    SIGNALBOX_VERSION: JSON.stringify(version),
+    ...(flags.sqlite === undefined ? {} : { SIGNALBOX_SQLITE: JSON.stringify(SQLITE_FILE) }),
+  },
 };
+
+/** The service and its threads share one better-sqlite3, with the binary of one platform. */
+function sqliteBeside(): Plugin {
+  return {
+    name: "sqlite-beside",
+    setup({ onResolve }) {
+      onResolve({ filter: /^better-sqlite3$/ }, () => ({ path: SQLITE_FILE, external: true }));
+    },
+  };
+}
 
 const esm: BuildOptions = {
   ...common,
@@ -142,6 +150,7 @@ for (const name of wanted) {
   report(options.outfile as string);
 }
 if (wanted.includes("service")) copyMigrations();
+if (flags.sqlite !== undefined) await buildSqlite(flags.sqlite);
 if (positionals.length === 0 || flags.minify) writeNotices([...packages].sort());
 if (flags.types)
   execFileSync(
@@ -153,6 +162,20 @@ if (flags.types)
 function report(outfile: string): void {
   if (flags.quiet) return;
   console.log(`${relative(root, outfile)}  ${Math.round(statSync(outfile).size / 1024)} KB`);
+}
+
+async function buildSqlite(platform: string): Promise<void> {
+  await build({
+    ...common,
+    entryPoints: [`better-sqlite3/${platform}`],
+    outfile: join(dist, SQLITE_FILE),
+    format: "cjs",
+    plugins: [],
+    loader: { ".node": "copy" },
+    assetNames: "[name]",
+  });
+  // What stands here is of one kind, so Node need not find out by reading it twice.
+  writeFileSync(join(dist, "package.json"), '{"type":"module"}\n');
 }
 
 function copyMigrations(): void {

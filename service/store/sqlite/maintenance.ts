@@ -76,6 +76,9 @@ function countEvents(copy: string): number {
   }
 }
 
+/** Set where the build puts better-sqlite3 beside the service. */
+declare const SIGNALBOX_SQLITE: string | undefined;
+
 // A large file takes seconds, so it is read beside the event loop. As text, since a bundle has no file for it.
 const checkSource = `
 const { parentPort, workerData } = require("node:worker_threads");
@@ -108,7 +111,8 @@ async function checkIntegrity(db: Database.Database, file: string): Promise<Find
 
 function quickCheck(db: Database.Database, file: string): Promise<string> {
   if (file === ":memory:") return Promise.resolve(String(db.pragma("quick_check(5)", { simple: true })));
-  const driver = createRequire(import.meta.url).resolve("better-sqlite3");
+  const name = typeof SIGNALBOX_SQLITE === "undefined" ? "better-sqlite3" : SIGNALBOX_SQLITE;
+  const driver = createRequire(import.meta.url).resolve(name);
   const sums = `SELECT seq, sum, ${summedText} AS text FROM events WHERE sum IS NOT NULL`;
   const worker = new Worker(checkSource, { eval: true, workerData: { driver, file, sums } });
   const { promise, resolve, reject } = Promise.withResolvers<string>();
