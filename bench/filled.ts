@@ -28,7 +28,9 @@ export function createFilled(folder: string, progress: (text: string) => void): 
       const file = join(home, "signalbox.db");
       mkdirSync(home, { recursive: true, mode: 0o700 });
       const before = largestBelow(folder, count);
-      if (!existsSync(file) && before !== null) copyFileSync(before, file);
+      if (!existsSync(file) && before !== null) {
+        for (const suffix of ["", ".index"]) copyFileSync(`${before}${suffix}`, `${file}${suffix}`);
+      }
       const bare = await openStore(file);
       try {
         const { events } = bare.store.totals();
@@ -46,7 +48,7 @@ export function createFilled(folder: string, progress: (text: string) => void): 
   };
 }
 
-/** The database to begin with. Closed stores leave one file behind. */
+/** The database to begin with. Closed stores leave it and its index behind, and no more. */
 function largestBelow(folder: string, count: number): string | null {
   const sizes = readdirSync(folder)
     .map(Number)
@@ -74,5 +76,8 @@ async function finishSome({ store }: BareStore): Promise<void> {
 
 /** Of a database that nobody has open. */
 export function sizeOfDatabase(file: string): number {
-  return [file, `${file}-wal`].reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0);
+  return [file, `${file}-wal`, `${file}.index`, `${file}.index-wal`].reduce(
+    (sum, path) => sum + (existsSync(path) ? statSync(path).size : 0),
+    0,
+  );
 }

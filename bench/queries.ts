@@ -2,7 +2,7 @@ import { COMMON_WORD, MENTION, RARE_WORD, SELDOM_WORD, TOOL } from "./events.ts"
 
 type Given = Readonly<Record<string, string | number | boolean>>;
 
-/** One query or search, as a client asks it, and as somebody would write it in SQL. */
+/** One query or search, as a client asks it, and as somebody would write it in SQL for `openPlain`. */
 export interface Probe {
   name: string;
   kind: "list" | "search";
@@ -104,6 +104,20 @@ function makeLists(middle: { seq: number; recorded_ms: number }): Probe[] {
       "agent.task.asked",
     ),
     list(
+      "topic and conversation that never meet",
+      { topic: "topic-4", conversation_key: "acme/project-7#7" },
+      "events e WHERE e.topic = ? AND e.conversation_key = ?",
+      "topic-4",
+      "acme/project-7#7",
+    ),
+    list(
+      "source and scope",
+      { source: "vscode", scope: "acme/project-11" },
+      "events e WHERE e.source = ? AND e.scope = ?",
+      "vscode",
+      "acme/project-11",
+    ),
+    list(
       "source and a mention",
       { source: "vscode", mention: MENTION },
       `${referred} WHERE r.kind = 'mention' AND r.value = ? AND e.source = 'vscode'`,
@@ -121,6 +135,8 @@ function makeSearches(): Probe[] {
     recent("a common and a rare word", `${COMMON_WORD} ${RARE_WORD}`),
     recent("two words that never meet", `${SELDOM_WORD} ${RARE_WORD}`),
     recent("a beginning", "rele*"),
+    recent("three letters of a common word", "rel*"),
+    recent("a common phrase that nobody said", '"release opened"'),
     recent("a common word in a topic", COMMON_WORD, { topic: "topic-2" }, "AND e.topic = ?", "topic-2"),
     recent("a rare word in a topic", RARE_WORD, { topic: "topic-3" }, "AND e.topic = ?", "topic-3"),
     recent(
