@@ -59,6 +59,7 @@ async function tell(stage: Stage): Promise<void> {
   await tellPullRequest(stage);
   await tellForgery(stage);
   await showCommands(stage, issue);
+  await showApproval(stage, issue);
 }
 
 interface Sample {
@@ -207,6 +208,48 @@ async function showCommands(stage: Stage, issue: Event): Promise<void> {
   const [answered] = (await client.findEvents({ topic: "reviews" })).events;
   expectThat(answered?.status === "completed", "the review is completed");
   await run("query", "--correlation", answered.correlation_id ?? "");
+}
+
+/** A model wants something said in public: nothing happens before a person has seen it. */
+async function showApproval({ client, cli, github }: Stage, issue: Event): Promise<void> {
+  story.step("A model wants to answer the issue, which is for a person to decide");
+  const run = async (...words: string[]) => {
+    story.command(words);
+    return cli(words, (output) => story.output(output));
+  };
+  const before = github.requests.length;
+  const payload = { event_id: issue.id, body: "Thanks for telling! A fix is on its way." };
+  await run(
+    "effects",
+    "propose",
+    "reply",
+    JSON.stringify(payload),
+    "--source",
+    "model:demo",
+    "--event",
+    issue.id,
+  );
+  const [approval] = (await client.listApprovals({})).approvals;
+  expectThat(approval?.effect.state === "waiting", "the answer waits for a person");
+  expectThat(github.requests.length === before, "nothing is asked of GitHub before somebody decides");
+  const { code: letters, effect } = approval;
+  await run("approvals", "show", letters);
+  await run("approvals", "approve", letters, "--yes", "--code", letters);
+  const ended = await until(
+    "the approved answer has been given",
+    () => client.getEffect({ effect_id: effect.id }),
+    ({ state }) => state === "succeeded" || state === "failed",
+  );
+  expectThat(ended.state === "succeeded" && ended.attempts === 1, "the answer is given, once");
+  const requests = github.requests.slice(before);
+  const [request] = requests;
+  expectThat(
+    requests.length === 1 && request?.path.endsWith("/comments") === true,
+    "GitHub gets one comment",
+  );
+  story.fact("request", `${request.method} ${request.path}`, JSON.stringify(request.body));
+  await run("audit", "list", "--effect", effect.id);
+  await run("audit", "verify");
 }
 
 async function keep(stage: Stage): Promise<void> {

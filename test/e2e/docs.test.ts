@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import examples from "@octokit/webhooks-examples/api.github.com/index.json" with { type: "json" };
@@ -19,6 +28,8 @@ import { loadConfig } from "../../service/config-load.ts";
  * - `lua example NAME.lua`: saved in the workflow folder and loaded
  * - `lua part`: lines of a handler, which must load
  * - `toml example`: saved as the settings; the service is started again with them
+ * - `toml example NAME.toml`: saved in the folder that the shell works in
+ * - `toml policy`: added to the policy file
  * - `toml part`: settings that have to be right
  * - `json example NAME.json` or `NAME.ndjson`: saved in the folder that the shell works in
  */
@@ -31,6 +42,9 @@ const pages = [
   "docs/schedules.md",
   "docs/actions.md",
   "docs/github.md",
+  "docs/effects.md",
+  "docs/policy.md",
+  "docs/approvals.md",
 ];
 
 interface Block {
@@ -112,6 +126,10 @@ class Place {
     this.run("signalbox down");
   }
 
+  addPolicy(text: string): void {
+    appendFileSync(join(this.home, "policy.toml"), text, { mode: 0o600 });
+  }
+
   checkSettings(text: string): void {
     const home = join(this.folder, "settings");
     mkdirSync(home, { recursive: true });
@@ -161,7 +179,9 @@ function tryBlock(place: Place, { language, words, text }: Block, output: string
   if (what === "sh example") tryCommands(place, text, output, name === "eventually" ? 15_000 : 0);
   else if (what === "lua example") place.saveWorkflow(name, text);
   else if (what === "lua part") place.check(text);
+  else if (what === "toml example" && name !== "") place.save(name, text);
   else if (what === "toml example") place.saveSettings(text);
+  else if (what === "toml policy") place.addPolicy(text);
   else if (what === "toml part") place.checkSettings(text);
   else if (what === "json example") place.save(name, text);
 }
@@ -219,6 +239,18 @@ it("K1 U30 an action is written, approved, run, changed and asked about again as
   followed("docs/actions.md");
 });
 
+it("U6 R69 R71 acts are asked for, approved and done as their page shows it", () => {
+  followed("docs/effects.md");
+});
+
+it("U8 rules decide and are tried before they count, as the page on the policy shows it", () => {
+  followed("docs/policy.md");
+});
+
+it("R65 U7 R68 what waits is shown, approved and denied as the page on approvals shows it", () => {
+  followed("docs/approvals.md");
+});
+
 it("S31 S30 GitHub is connected as its page shows it", async () => {
   const place = followed("docs/github.md");
   const client = await place.connect();
@@ -232,7 +264,7 @@ it("S27 the README's example does what stands beside it", () => {
 });
 
 const known =
-  /^(lua|sh( example( eventually)?)?|lua (example [\w-]+\.lua|part)|toml (example|part)|json example [\w-]+\.(json|ndjson)|text( output)?)$/;
+  /^(lua|sh( example( eventually)?)?|lua (example [\w-]+\.lua|part)|toml (example( [\w-]+\.toml)?|part|policy)|json example [\w-]+\.(json|ndjson)|text( output)?)$/;
 
 it("every example on a page is tried, and what is none says so", () => {
   for (const page of pages) {

@@ -24,7 +24,7 @@ const inState = (service: TestService, id: string, state: string) =>
   );
 
 describe("a model's action block", () => {
-  it("R65 R66 R69 becomes a pending approval as it is, and its own words are no more than a note", async () => {
+  it("R65 R66 R67 R69 becomes a pending approval as it is, and its own words are no more than a note", async () => {
     const service = await serve();
     const server = await sink();
     const effect = await service.client.proposeEffect({
@@ -41,7 +41,7 @@ describe("a model's action block", () => {
       risks: expect.arrayContaining(["A model wrote it."]),
     });
     expect(server.seen).toEqual([]);
-    // R67: the decision does it, and what came of it is kept.
+    // The decision does it, and what came of it is kept.
     await cli(service, "approvals", "approve", effect.id, "--yes", "--code", approval.code);
     expect(await inState(service, effect.id, "succeeded")).toMatchObject({
       result: { status: 200, body: "ok" },

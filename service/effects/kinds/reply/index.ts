@@ -33,7 +33,7 @@ export function replyKind(parts: ReplyParts): EffectKind {
     schema: replyPayload,
     familiar: "never",
     target: ({ event_id }) => event_id,
-    action: () => "reply",
+    action: () => "send",
     summary: replySummary,
     redact: (payload) => maskFields(JSON.parse(JSON.stringify(payload)) as JsonObject),
     risks: (_payload, { command, source }) => [
