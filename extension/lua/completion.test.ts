@@ -433,12 +433,12 @@ describe("completion", () => {
   });
 
   it.each([
-    ["on at the top", "o|", "on", 'signalbox.on("${1:github.>}", function(event)\n\t$0\nend)'],
+    ["on at the top", "o|", "on", 'signalbox.on("\u0024{1:github.>}", function(event)\n\t$0\nend)'],
     [
       "a loop in a function",
       "local function f()\n  fo|\nend",
       "for",
-      "for ${1:key}, ${2:value} in pairs(${3:entries}) do\n\t$0\nend",
+      "for \u0024{1:key}, \u0024{2:value} in pairs(\u0024{3:entries}) do\n\t$0\nend",
     ],
   ])("snippets: %s", (_what, source, label, insert) => {
     const { service, uri, offset } = place(source);
@@ -482,7 +482,9 @@ describe("completion", () => {
   it("a whole payload is filled in field by field", () => {
     const { service, uri, offset } = place('sekia.command("github-agent", "add_label", |)');
     const found = service.complete(uri, offset)[0];
-    expect(found?.insert).toBe('{ repo = "${1:repo}", number = ${2:number}, label = "${3:label}" }');
+    expect(found?.insert).toBe(
+      '{ repo = "\u0024{1:repo}", number = \u0024{2:number}, label = "\u0024{3:label}" }',
+    );
   });
 
   it("S28 knows the engine's sandbox: every global and every function of string, table and math, and no other", () => {

@@ -29,7 +29,8 @@ const FRESH_MS = {
 /** Events looked at for a subject, and for the list of subjects. */
 const LOOKED_AT = 200;
 const LOOKED_AT_FOR_SUBJECTS = 1_000;
-const RUNS = 200;
+/** Newest runs of a workflow that are counted. */
+export const RUNS_LOOKED_AT = 200;
 
 interface Entry {
   at: number;
@@ -140,7 +141,7 @@ export class LiveData implements LuaHost {
       this.#get(
         "runs",
         workflow,
-        async (client) => (await client.listRuns({ workflow, limit: RUNS })).runs,
+        async (client) => (await client.listRuns({ workflow, limit: RUNS_LOOKED_AT })).runs,
       ) ?? []
     );
   }

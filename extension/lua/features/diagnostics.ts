@@ -28,7 +28,11 @@ export interface Diagnostic extends Span {
   fixes: Fix[];
   /** Shown faded or struck through. */
   tag: "unnecessary" | "deprecated" | null;
+  /** Only the running service, or the engine, knows it: another language server does not say it. */
+  live: boolean;
 }
+
+const liveCodes = new Set(["unknown-agent", "unknown-command", "unseen-field", "removed-global"]);
 
 /** What is wrong or doubtful in a file, in the order of the text. */
 export function diagnose(project: Project, file: SourceFile): Diagnostic[] {
@@ -42,6 +46,8 @@ export function diagnose(project: Project, file: SourceFile): Diagnostic[] {
 
 class Checker {
   readonly found: Diagnostic[] = [];
+  /** The table that is looked at is one that only the service knows. */
+  private isLive = false;
   private readonly project: Project;
   private readonly file: SourceFile;
   private readonly infer: Infer;
@@ -80,13 +86,19 @@ class Checker {
     message: string,
     more: Partial<Pick<Diagnostic, "fixes" | "tag">> = {},
   ): void {
-    this.found.push({ severity, code, from, to, message, fixes: [], tag: null, ...more });
+    const live = this.isLive || liveCodes.has(code);
+    this.found.push({ severity, code, from, to, message, fixes: [], tag: null, live, ...more });
   }
 
   private visit(node: Node): void {
     if (node.kind === "call") this.call(node);
     else if (node.kind === "member") this.member(node);
-    else if (node.kind === "table") this.table(node);
+    else if (node.kind === "table") {
+      const { up } = node;
+      this.isLive = up?.kind === "call" && this.project.liveArgument(up, up.args.indexOf(node)) !== null;
+      this.table(node);
+      this.isLive = false;
+    }
     eachChild(node, (child) => this.visit(child));
   }
 
