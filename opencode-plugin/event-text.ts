@@ -1,6 +1,7 @@
 /** How an event looks to a model: one self-contained text, since whatever stands elsewhere is lost in a compaction. */
 import type { Event } from "../service/contract/events.ts";
 import type { Claimed } from "../service/contract/topics.ts";
+import { harmless } from "../service/lib/harmless.ts";
 
 const BANNER_CHARS = 120;
 const COMPACT_CHARS = 4_000;
@@ -11,7 +12,9 @@ export function banner({ event }: Claimed, topic: string): string {
   const data = Object.keys(payload).length === 0 ? "" : JSON.stringify(payload);
   const gist = (body ?? data).replaceAll(/\s+/g, " ").trim();
   const short = gist.length > BANNER_CHARS ? `${gist.slice(0, BANNER_CHARS - 1)}…` : gist;
-  return `[signalbox] ${topic} · ${event.type} from ${event.source}${short === "" ? "" : `: ${short}`}`;
+  return harmless(
+    `[signalbox] ${topic} · ${event.type} from ${event.source}${short === "" ? "" : `: ${short}`}`,
+  );
 }
 
 /** The owner's prompt for the topic, the event as data, and what is expected. At most about `maxChars` of the event. */
@@ -43,7 +46,7 @@ function described(event: Event, maxChars: number): string {
     payload: Object.keys(payload).length === 0 ? null : JSON.stringify(payload),
   }).flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}`]));
   const text = [...facts, ...(body === null ? [] : ["body:", body])].join("\n");
-  const safe = withoutTags(text);
+  const safe = withoutTags(harmless(text));
   if (safe.length <= maxChars) return safe;
   const left = safe.length - maxChars;
   return `${safe.slice(0, maxChars)}\n[${left} more characters: \`signalbox events show ${event.id}\` prints all]`;

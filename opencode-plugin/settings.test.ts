@@ -1,9 +1,29 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { sampleEvent } from "../test/harness/samples.ts";
 import { banner, compactText, eventText } from "./event-text.ts";
 import { readSettings } from "./settings.ts";
 
 const read = (options: unknown = {}, env = {}) => readSettings(options, env, "/home/me/my shop");
+
+describe("docs/opencode.md", () => {
+  const page = readFileSync(new URL("../docs/opencode.md", import.meta.url), "utf8");
+
+  it("shows configurations that the plugin takes, and every option with its default", () => {
+    const blocks = [...page.matchAll(/```json opencode\.json\n([\s\S]*?)```/g)].map(([, text = ""]) =>
+      JSON.parse(text),
+    );
+    expect(blocks.length).toBeGreaterThan(1);
+    for (const { plugin } of blocks) expect(read(plugin[0][1]).topics).toContain("inbox");
+    const { topics: _topics, topic: _topic, name: _name, ...options } = read();
+    for (const [option, usual] of Object.entries(options)) {
+      const row =
+        page.split("\n").find((line) => line.startsWith("|") && line.includes(`\`${option}\``)) ?? "";
+      expect(row, option).not.toBe("");
+      if (typeof usual === "number" && usual < 100_000) expect(row, option).toContain(String(usual));
+    }
+  });
+});
 
 describe("options", () => {
   it("M14 have defaults that need no configuration: the inbox, a poll of 60 s as fallback, the folder's name", () => {
@@ -74,6 +94,8 @@ describe("an event's text", () => {
       "builds",
       5_000,
     );
+    expect(eventText(claimed({ body: "a\u202e\u001b[2Jb\u{e0041}" }), "builds", 500)).toContain("\na[2Jb\n");
+    expect(banner(claimed({ body: "\u001b]0;x\u0007" }), "builds")).toMatch(/: \]0;x$/);
     expect(text.match(/<\s*\/?\s*(event|topic-prompt)\b/gi)).toEqual(["<event", "</event"]);
   });
 

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../service/client/index.ts";
+import { runCli } from "../harness/cli.ts";
 import { eventually } from "../harness/eventually.ts";
 import { makePlace, opencodeBinary } from "../harness/opencode/opencode.ts";
 import { openStage, projectSettings, type Stage } from "../harness/opencode/stage.ts";
@@ -15,7 +16,14 @@ describe.skipIf(binary === null)("OpenCode started in other ways", () => {
   let project: string;
   beforeAll(async () => {
     stage = await openStage(binary ?? "");
-    project = stage.place.project("shop", projectSettings(stage.plugin({ topics: ["builds"] })));
+    project = stage.place.project("shop", { plugin: [] });
+    // As docs/opencode.md has it.
+    const { spec } = stage;
+    const from = ["--from", spec.slice(spec.indexOf("@") + 1), "--opencode", "1"];
+    const { code, stderr } = await runCli(["opencode", "install", "--topic", "builds", "--yes", ...from], {
+      ...{ home: stage.service.home, cwd: project, env: stage.place.env },
+    });
+    expect([code, stderr]).toEqual([0, expect.stringContaining("OpenCode loads it at its next start")]);
   }, 120_000);
   afterAll(() => stage?.close());
 

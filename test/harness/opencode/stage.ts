@@ -21,7 +21,9 @@ export interface Stage {
   readonly llm: FakeLlm;
   readonly service: TestServiceProcess;
   readonly place: OpencodePlace;
-  /** The plugin with its options, for opencode.json. */
+  /** The packed plugin, as opencode.json names it. */
+  readonly spec: string;
+  /** The same with its options. */
   plugin(options: object): unknown;
   startServer(): Promise<OpencodeServer>;
   push(topic: string, body: string, more?: object): Promise<string>;
@@ -64,6 +66,7 @@ export async function openStage(binary: string, env: Record<string, string> = {}
     llm,
     service,
     place,
+    spec: tarball.spec,
     plugin: (options) => [tarball.spec, options],
     async startServer() {
       const server = await startServer(binary, place);
