@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { openSandbox } from "../../service/workflows/lua/sandbox.ts";
 import { lauxlib, lua, toBytes, toDisplayText } from "../../service/workflows/lua/vm.ts";
-import { place } from "./testing/fixture.ts";
+import { place } from "./testing/fake.ts";
 
 /**
  * `expected` has labels with commas between them: they have to be there in this order; `-label` must not be there;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { sourceFiles } from "../../scripts/source-files.ts";
-import { ACTIONS, FILE, fakeHost, openService, place } from "./testing/fixture.ts";
+import { ACTIONS, FILE, fakeHost, openService, place } from "./testing/fake.ts";
 
 const on = (body: string, pattern = "github.issue.opened") =>
   `sekia.on("${pattern}", function(event)\n${body}\nend)\n`;

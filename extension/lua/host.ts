@@ -34,12 +34,3 @@ export interface LuaHost {
   actions(): LiveAction[];
   workflow(name: string): Workflow | null;
 }
-
-export const noHost: LuaHost = {
-  subjects: () => [],
-  types: () => null,
-  agents: () => null,
-  topics: () => [],
-  actions: () => [],
-  workflow: () => null,
-};

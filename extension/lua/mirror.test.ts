@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { editsOf, isInside, usesSignalbox, workflowName } from "./mirror.ts";
-import { FILE, openService } from "./testing/fixture.ts";
+import { FILE, openService } from "./testing/fake.ts";
 
 describe("an editor's changes", () => {
   it("made at once, as with several cursors, are applied from the end on", () => {

@@ -64,9 +64,7 @@ const WAIT_MS = 300;
  * before the first of them is opened. Where another Lua server runs, only what the service alone knows is said.
  */
 export function registerLua(context: ExtensionContext, deps: LuaDeps): Disposable {
-  const lua = new LuaFiles(context, deps);
-  context.subscriptions.push(lua);
-  return lua;
+  return new LuaFiles(context, deps);
 }
 
 class LuaFiles implements Disposable {

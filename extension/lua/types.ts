@@ -84,7 +84,6 @@ export const string: Type = { kind: "basic", name: "string" };
 export const number: Type = { kind: "basic", name: "number" };
 export const integer: Type = { kind: "basic", name: "integer" };
 export const boolean: Type = { kind: "basic", name: "boolean" };
-export const table: Type = { kind: "basic", name: "table" };
 
 export function literal(value: string | number | boolean): Type {
   return { kind: "literal", value };

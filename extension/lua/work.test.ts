@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LARGE, openLarge } from "./testing/large.ts";
+import { LARGE, openLarge } from "./testing/fake-large.ts";
 
 /** Tokens and expressions that an act costs. */
 function cost(service: ReturnType<typeof openLarge>["service"], act: () => void) {

@@ -1,6 +1,6 @@
 import { type LuaType, printType, TypeReader } from "./emmylua-type.ts";
 
-export { type FunctionParam, type LuaType, parseType, printType, type TableField } from "./emmylua-type.ts";
+export { type LuaType, parseType, printType } from "./emmylua-type.ts";
 
 export interface Generic {
   name: string;

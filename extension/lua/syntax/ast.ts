@@ -379,7 +379,3 @@ function childAt(node: Node, offset: number): Node | null {
   });
   return found;
 }
-
-export function contains(span: Span, offset: number): boolean {
-  return span.from <= offset && offset <= span.to;
-}

@@ -1,4 +1,4 @@
-import { type Chunk, type DocComment, eachChild, type Node, type Span } from "./ast.ts";
+import { type Chunk, eachChild, type Node, type Span } from "./ast.ts";
 import { parseChunk } from "./parser.ts";
 
 /** A change of the text: the characters `from` to `to` became `text`. */
@@ -102,9 +102,4 @@ function moveNode(node: Node, delta: number): void {
     node.commas = node.commas.map((comma) => comma + delta);
   }
   eachChild(node, (child) => moveNode(child, delta));
-}
-
-/** Every `---` comment of the file. */
-export function docsOf(tree: Tree): DocComment[] {
-  return tree.chunks.flatMap((chunk) => settle(chunk).docs);
 }
