@@ -3,6 +3,11 @@ import { statusPart } from "./event-view.ts";
 import type { Output } from "./output.ts";
 import { showAge, showTime, styled } from "./text.ts";
 
+function printJson(out: Output, title: string, value: object): void {
+  out.line(styled("dim", title));
+  for (const line of JSON.stringify(value, null, 2).split("\n")) out.line(`  ${line}`);
+}
+
 /** All that is approved, nothing left out or cut. */
 export function printApproval(out: Output, approval: Approval): void {
   const { code, effect, chain, risks, difference, decision } = approval;
@@ -22,12 +27,8 @@ export function printApproval(out: Output, approval: Approval): void {
     ["expires", approval.expires_ms === null ? null : showAge(approval.expires_ms)],
   ]);
   out.line("");
-  out.line(styled("dim", "payload"));
-  for (const line of JSON.stringify(effect.payload, null, 2).split("\n")) out.line(`  ${line}`);
-  if (effect.bound !== null) {
-    out.line(styled("dim", "bound to"));
-    for (const line of JSON.stringify(effect.bound, null, 2).split("\n")) out.line(`  ${line}`);
-  }
+  printJson(out, "payload", effect.payload);
+  if (effect.bound !== null) printJson(out, "bound to", effect.bound);
   if (chain.length > 0) {
     out.line(styled("dim", "because of"));
     for (const event of chain) {

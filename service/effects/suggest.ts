@@ -179,7 +179,7 @@ function ruleToml(rule: Rule, name: string, comment: string): string {
   );
   const fields = Object.entries(payload ?? {}).map(([path, value]) => `${toml(path)} = ${toml(value)}`);
   return [
-    `# ${comment.replaceAll(/[\u0000-\u001f\u007f]/g, " ")}`,
+    `# ${comment.replaceAll(/\p{Cc}/gu, " ")}`,
     "[[rule]]",
     `name = ${toml(name.slice(0, 200))}`,
     ...lists,

@@ -359,11 +359,12 @@ export class Runner {
 }
 
 /** What the handler reads of an effect that came to nothing. */
-function whyOf({ kind, state, target, action, error }: Effect): string {
+function whyOf({ kind, state, target, action, summary, error }: Effect): string {
   const reason = error ?? "no reason given";
   if (kind === "ask") return reason;
   // How an action failed is said in its own words (K16); what kept it from running, in ours.
   if (kind === "action") return state === "failed" ? reason : `${target} ${state}: ${reason}`;
+  if (kind !== "command") return `${summary}: ${state}: ${reason}`;
   return `${target}.${action} ${state}: ${reason}`;
 }
 

@@ -24,7 +24,7 @@ type PolicyRoutes =
   | "acceptSuggestion";
 
 export function policyHandlers(parts: Parts): Pick<Handlers, PolicyRoutes> {
-  const { policy, ledger, clock } = parts;
+  const { policy, clock } = parts;
   return {
     async getPolicy() {
       const rules = [...policy.current().rules, ...defaultRules].map(describeRule);

@@ -154,6 +154,27 @@ function approvalMethods({ db }: SqliteContext): Pick<Store, "findApprovalCode" 
   };
 }
 
+function judgingMethods({ db }: SqliteContext): Pick<Store, "proposedEffects" | "isFamiliar"> {
+  const proposed = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'proposed' ORDER BY seq");
+  const like =
+    "kind = @kind AND target = @target AND action = @action AND (@source IS NULL OR source = @source)";
+  const known = db.prepare<[object], unknown>(
+    `SELECT 1 FROM effects WHERE ${like} AND state = 'succeeded' LIMIT 1`,
+  );
+  const knownBound = db.prepare<[object], unknown>(
+    `SELECT 1 FROM effects WHERE ${like} AND state IN ('approved', 'running', 'succeeded', 'failed', 'unknown')
+       AND bound = @bound LIMIT 1`,
+  );
+  return {
+    proposedEffects: async () => proposed.all().map(toEffect),
+    async isFamiliar({ kind, target, action, source, bound }) {
+      const like = { kind, target, action, source: source ?? null };
+      if (bound) return knownBound.get({ ...like, bound: canonicalJson(bound) }) !== undefined;
+      return known.get(like) !== undefined;
+    },
+  };
+}
+
 export function effectMethods(
   context: SqliteContext,
   append: AppendOne,
@@ -177,16 +198,6 @@ export function effectMethods(
     "SELECT DISTINCT kind, target FROM effects WHERE state = 'approved' AND not_before_ms <= ?",
   );
   const running = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'running'");
-  const proposed = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'proposed' ORDER BY seq");
-  const like =
-    "kind = @kind AND target = @target AND action = @action AND (@source IS NULL OR source = @source)";
-  const known = db.prepare<[object], unknown>(
-    `SELECT 1 FROM effects WHERE ${like} AND state = 'succeeded' LIMIT 1`,
-  );
-  const knownBound = db.prepare<[object], unknown>(
-    `SELECT 1 FROM effects WHERE ${like} AND state IN ('approved', 'running', 'succeeded', 'failed', 'unknown')
-       AND bound = @bound LIMIT 1`,
-  );
   const change = changeOne(context, append, audit);
 
   return {
@@ -235,12 +246,7 @@ export function effectMethods(
       targets: [...new Set(nowDue.all(now_ms).map(laneOf))],
     }),
     runningEffects: async () => running.all().map(toEffect),
-    proposedEffects: async () => proposed.all().map(toEffect),
-    async isFamiliar({ kind, target, action, source, bound }) {
-      const like = { kind, target, action, source: source ?? null };
-      if (bound) return knownBound.get({ ...like, bound: canonicalJson(bound) }) !== undefined;
-      return known.get(like) !== undefined;
-    },
+    ...judgingMethods(context),
     ...approvalMethods(context),
   };
 }
@@ -268,11 +274,8 @@ function changeOne(context: SqliteContext, append: AppendOne, audit: AuditOne) {
   const isUsedUp = budgetCount(context);
   return (id: string, asked: EffectChange, changes: Changes): EffectRow | null => {
     const row = one.get(id);
-    if (!row) return null;
-    const request = withinBudgets(asked, JSON.parse(row.payload) as JsonObject, isUsedUp);
-    if (!request.from.includes(row.state)) return null;
-    if (request.lease !== undefined && request.lease !== row.lease) return null;
-    if (request.if_sha256 !== undefined && request.if_sha256 !== row.sha256) return null;
+    if (!row || !isAsExpected(row, asked)) return null;
+    const request = withinBudgets(asked, row.payload, isUsedUp);
     const told = request.event ? append(request.event, changes).event.id : row.result_event_id;
     const after = update.get(changed(row, request, told));
     if (!after) return null;
@@ -286,13 +289,18 @@ function changeOne(context: SqliteContext, append: AppendOne, audit: AuditOne) {
   };
 }
 
-/** What an approval becomes once a budget is used up. */
+function isAsExpected(row: EffectSql, { from, lease, if_sha256 }: EffectChange): boolean {
+  const isHolder = lease === undefined || lease === row.lease;
+  return from.includes(row.state) && isHolder && (if_sha256 === undefined || if_sha256 === row.sha256);
+}
+
+/** What an approval becomes once a budget is used up. `payload` is JSON. */
 function withinBudgets(
   request: EffectChange,
-  payload: JsonObject,
+  payload: string,
   isUsedUp: (budget: BudgetCheck, payload: JsonObject) => boolean,
 ): EffectChange {
-  const spent = request.budgets?.find((budget) => isUsedUp(budget, payload));
+  const spent = request.budgets?.find((budget) => isUsedUp(budget, JSON.parse(payload) as JsonObject));
   if (!spent) return request;
   const { policy, code, events } = spent.held;
   const { changed, audit } = request;
