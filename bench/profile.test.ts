@@ -54,7 +54,7 @@ describe("layers of a profile", () => {
       "parsing and checking": 10,
       "socket and HTTP": 10,
       "statements (SQLite)": 10,
-      "commit: pages into the log, full text's too": 10,
+      "commit: pages into the log": 10,
     });
   });
 

@@ -59,8 +59,8 @@ export function toShares(of: string, sums: ReadonlyMap<string, number>, count: n
 
 /** The service's own folders and the packages under it. */
 export const serviceRules: readonly LayerRule[] = [
-  ["commit: pages into the log, full text's too", /^#commitGroup .*store\/sqlite\/committer/],
-  ["full text, before its commit", /store\/sqlite\/indexer|store\/search-text/],
+  ["commit: pages into the log", /^#commitGroup .*store\/sqlite\/committer/],
+  ["index, where no thread does it", /store\/sqlite\/(index-|indexer|words)|store\/search-text/],
   ["statements (SQLite)", /store\/sqlite\/|better-sqlite3/],
   ["Lua host", /workflows\/lua\//],
   ["workflow engine", /service\/workflows\//],
