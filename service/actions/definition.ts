@@ -122,7 +122,6 @@ const schemas = {
 
 /** What an action file says of its action, with everything that it leaves out. Times of `retry` and `cache` in ms. */
 export type ActionDefinition = z.output<(typeof schemas)["define_action"]> & { flavour: Flavour };
-export type FieldSchemas = NonNullable<ActionDefinition["schema"]["input"]>;
 
 /** How often, at most, an action is tried and for how long its answer is kept; what one call says about it. */
 export const callOptions = z.strictObject({

@@ -54,9 +54,10 @@ async function decide(
   client: Client,
   run_id: string,
   approval: Approval,
-  { yes, ask }: FollowOptions,
+  { yes, ask: askPerson, signal }: FollowOptions,
 ): Promise<void> {
   const { effect } = approval;
+  const ask = askPerson && untilAborted(askPerson, signal);
   const isQuestion = effect.kind === "ask";
   if (!context.out.isJson() || ask !== null) printRequest(context.out, approval);
   if (yes && !isQuestion) {
@@ -80,11 +81,22 @@ async function decide(
       },
     );
   }
-  if (isQuestion) await answerQuestion(context, client, approval, ask);
+  if (isQuestion) await answerQuestion(context, client, approval, ask, signal);
   else {
     const typed = await ask("Run exactly this? [y/N] ");
+    if (signal.aborted) return;
     await answer(context, client, approval, /^y(es)?$/i.test(typed.trim()) ? "approve" : "deny", null);
   }
+}
+
+/** Ctrl-C at a question ends the script; there is no answer to wait for then. */
+function untilAborted(ask: (question: string) => Promise<string>, signal: AbortSignal) {
+  return (question: string): Promise<string> => {
+    const aborted = new Promise<string>((resolve) => {
+      signal.addEventListener("abort", () => resolve(""), { once: true });
+    });
+    return signal.aborted ? Promise.resolve("") : Promise.race([ask(question), aborted]);
+  };
 }
 
 const howTo = (action: string) =>
@@ -95,9 +107,11 @@ async function answerQuestion(
   client: Client,
   approval: Approval,
   ask: (question: string) => Promise<string>,
+  signal: AbortSignal,
 ): Promise<void> {
   const choices = (approval.effect.payload.choices as string[] | undefined) ?? [];
   const typed = (await ask(`Answer (${choices.join(", ")}): `)).trim();
+  if (signal.aborted) return;
   if (choices.includes(typed)) await answer(context, client, approval, "approve", null, typed);
   else await answer(context, client, approval, "deny", "no answer was given at the command line");
 }

@@ -254,7 +254,7 @@ describe("signalbox actions", () => {
     const valid = await run(["actions", "validate"]);
     expect([valid.code, valid.stdout]).toEqual([0, "ok   hello.greet  hello/greet.lua:7\n"]);
     expect((await run(["actions"])).stdout).toMatch(
-      /hello\.greet +native +\.\/programs\/hello +Greets somebody/,
+      /hello\.greet +native +new +\.\/programs\/hello +Greets somebody/,
     );
     expect(await run(["actions", "init"])).toMatchObject({ code: 1 });
   });

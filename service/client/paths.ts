@@ -97,10 +97,11 @@ function userFolders(env: Environment, platform: NodeJS.Platform): Folders {
   const state = posix.join(xdg(env.XDG_STATE_HOME) ?? posix.join(home, ".local/state"), "signalbox");
   const config = xdg(env.XDG_CONFIG_HOME);
   const data = xdg(env.XDG_DATA_HOME);
+  const cache = cacheFolder(env, home, platform);
   if (platform === "darwin") {
     const support = posix.join(home, "Library/Application Support/signalbox");
     return {
-      cache: posix.join(xdg(env.XDG_CACHE_HOME) ?? posix.join(home, "Library/Caches"), "signalbox"),
+      cache,
       config: config ? posix.join(config, "signalbox") : support,
       data: data ? posix.join(data, "signalbox") : support,
       state: xdg(env.XDG_STATE_HOME) ? state : support,
@@ -109,12 +110,17 @@ function userFolders(env: Environment, platform: NodeJS.Platform): Folders {
   }
   const runtime = xdg(env.XDG_RUNTIME_DIR) ?? sessionRuntimeDir();
   return {
-    cache: posix.join(xdg(env.XDG_CACHE_HOME) ?? posix.join(home, ".cache"), "signalbox"),
+    cache,
     config: posix.join(config ?? posix.join(home, ".config"), "signalbox"),
     data: posix.join(data ?? posix.join(home, ".local/share"), "signalbox"),
     state,
     runtime: runtime === undefined ? state : posix.join(runtime, "signalbox"),
   };
+}
+
+function cacheFolder(env: Environment, home: string, platform: NodeJS.Platform): string {
+  const usual = posix.join(home, platform === "darwin" ? "Library/Caches" : ".cache");
+  return posix.join(xdg(env.XDG_CACHE_HOME) ?? usual, "signalbox");
 }
 
 /** Cron jobs and services lack XDG_RUNTIME_DIR though the folder is there; they must find the same socket. */

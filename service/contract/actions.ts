@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { approval } from "./approvals.ts";
-import { empty, json, jsonObject, name, okReply, text } from "./common.ts";
+import { empty, flag, json, jsonObject, name, okReply, text } from "./common.ts";
 import { effect, proposedEffect } from "./effects.ts";
 import { logLine, run, sourceError } from "./workflows.ts";
 
@@ -78,7 +78,7 @@ export const action = z.object({
 });
 export type Action = z.infer<typeof action>;
 
-export const actionDetail = action.extend({
+const actionState = z.object({
   /** Null when its files could not be looked at. */
   identity: actionIdentity.nullable(),
   /** Hex SHA-256 of the identity: what is approved. */
@@ -89,6 +89,7 @@ export const actionDetail = action.extend({
   /** What is shut, what is open, what is not enforced here. */
   notes: z.array(z.string()),
 });
+export const actionDetail = action.extend(actionState.shape);
 export type ActionDetail = z.infer<typeof actionDetail>;
 
 export const actionRepository = z.object({
@@ -137,8 +138,15 @@ export const actionRoutes = {
     method: "GET",
     path: "/v1/actions",
     summary: "List the actions of the repository, with their annotations.",
-    query: z.strictObject({ repository }),
-    reply: z.object({ repository: actionRepository, actions: z.array(action) }),
+    query: z.strictObject({
+      repository,
+      /** Also look at the files of each: what would run, and whether that was approved. */
+      detail: flag.default(false),
+    }),
+    reply: z.object({
+      repository: actionRepository,
+      actions: z.array(action.extend(actionState.partial().shape)),
+    }),
   },
   getAction: {
     method: "GET",

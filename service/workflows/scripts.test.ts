@@ -225,6 +225,21 @@ describe("scripts over actions", () => {
     expect([ran.printed, ran.end.status]).toEqual([["two\t2"], "succeeded"]);
   });
 
+  it("a script that computes when the service stops begins again after the start", async () => {
+    const started = await withExamples();
+    const flag = join(started.home, "go");
+    const { run_id } = await started.client.startScript({
+      source: `while not pcall(readfile, "go") do end return "went"`,
+      cwd: started.home,
+    });
+    await started.restart();
+    writeFileSync(flag, "");
+    expect((await follow(started.client, run_id, "leave")).end).toMatchObject({
+      status: "succeeded",
+      output: "went",
+    });
+  });
+
   it("U30 an action approved ahead of time does not ask, and the audit trail has who did it", async () => {
     const { client } = await withExamples();
     const before = await client.getAction({ action: "internal.list_tenants" });

@@ -57,6 +57,8 @@ const STARTED = "signalbox.script.started";
 const whole: Handler = { id: 1, kind: "event", pattern: null, every_ms: null, line: 1 };
 /** How long what an ended script said can still be read. */
 const KEEP_MS = 600_000;
+/** Open at once; beyond that the oldest idle one goes, whose front end has probably gone without a word. */
+const MAX_SESSIONS = 50;
 
 /** Scripts that a person runs: like a workflow's handler, but once, with `arg`, files and a reader of what they print. */
 export class Scripts {
@@ -86,11 +88,13 @@ export class Scripts {
       await this.#options.host.unload(key);
       throw error;
     });
-    const { row } = this.#begin({ key, settings, name, source, event, isLine: false });
-    return { run_id: row.run_id, event_id: event.id };
+    const { run_id } = await this.#begin({ key, settings, name, source, event, isLine: false });
+    return { run_id, event_id: event.id };
   }
 
   async openSession(settings: Settings): Promise<{ session: string }> {
+    const idle = [...this.#sessions].find(([, { key }]) => !this.#isBusy(key));
+    if (this.#sessions.size >= MAX_SESSIONS && idle) await this.closeSession(idle[0]);
     const session = newId("ses");
     const key = `session:${session}`;
     const name = nameOf(settings.file);
@@ -117,8 +121,8 @@ export class Scripts {
     if (checked.kind === "failed" && /near '?<eof>/.test(checked.error.message))
       return { incomplete: true, run_id: null };
     const event = await this.#record(settings, code, session);
-    const { row } = this.#begin({ key, settings, name, source: code, event, isLine: true });
-    return { incomplete: false, run_id: row.run_id };
+    const { run_id } = await this.#begin({ key, settings, name, source: code, event, isLine: true });
+    return { incomplete: false, run_id };
   }
 
   async closeSession(session: string): Promise<void> {
@@ -297,11 +301,13 @@ export class Scripts {
     for (const cancel of this.#cancels) cancel();
   }
 
-  #begin(given: NewScript): { row: RunRow } {
+  /** Resolves when it is on disk, so that a restart takes it up; it runs on its own then. */
+  async #begin(given: NewScript): Promise<RunRow> {
     const script = this.#newScript(given);
     const cause = this.#causeOf(script, given.event, given.isLine ? given.source : undefined);
     const row = newRun(cause, this.#options.clock.nowMs());
     this.#scripts.set(row.run_id, script);
+    await this.#options.store.commitRun({ run: row, events: [], effects: [], state: [] });
     this.#options
       .runner()
       .execute(cause)
@@ -312,7 +318,7 @@ export class Scripts {
         const problem = { message, file: null, line: null, traceback: null };
         script.feed.add({ kind: "end", run: { ...toRun(row), status: "failed", error: problem } });
       });
-    return { row };
+    return row;
   }
 
   #newScript({ key, settings, name, source, isLine }: NewScript): Script {
@@ -357,6 +363,10 @@ export class Scripts {
     const event = await store.getEvent(event_id);
     if (!event) throw new Error("a recorded event is not there");
     return event;
+  }
+
+  #isBusy(key: string): boolean {
+    return [...this.#scripts.values()].some((script) => script.key === key && !script.feed.isEnded);
   }
 
   #requireSession(session: string): Session {

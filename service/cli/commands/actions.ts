@@ -136,19 +136,24 @@ function changing(actions: Command, context: Context): void {
 
 async function list(context: Context, options: SourceOptions): Promise<void> {
   const { out } = context;
-  const reply = await (await context.client()).listActions(from(context, options));
+  const reply = await (await context.client()).listActions({ ...from(context, options), detail: true });
   const { repository, actions } = reply;
   if (repository.problem !== null) context.exit(1);
   out.result(reply, () => {
     printTable(out, {
-      head: ["NAME", "EXECUTOR", "SOURCE", "ABOUT"],
-      rows: actions.map(({ name, executor, source, description }) => [
+      head: ["NAME", "EXECUTOR", "APPROVAL", "SOURCE", "ABOUT"],
+      rows: actions.map(({ name, executor, source, description, approval, problem }) => [
         styled("bold", name),
         executor,
+        problem != null
+          ? styled("red", "broken")
+          : approval === "approved"
+            ? styled("green", approval)
+            : "new",
         source,
-        description ?? "",
+        problem ?? description ?? "",
       ]),
-      flexible: [2, 3],
+      flexible: [3, 4],
       empty:
         repository.dir === null
           ? "There is no actions repository yet. signalbox actions init writes one to begin with."

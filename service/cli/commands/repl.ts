@@ -17,7 +17,7 @@ const HELP = `An expression shows its value; statements run. Globals stay, local
   pp(v)  inspect(v)  keys(t)  pluck(list, field)  count(t)  jq(v, filter)
   readfile(path)  writefile(path, v)  json.encode  json.pretty  json.decode
   .actions  list them      .help  this      .exit  leave (or Ctrl-D)
-Ctrl-C ends what runs, or drops the line. Tab completes names.`;
+Ctrl-C ends what runs (a computation takes the globals along), or drops the line. Tab completes names.`;
 
 export function register(program: Command, context: Context): void {
   withActions(program.command("repl").description("run Lua line by line, over actions")).action(
@@ -132,6 +132,7 @@ class Terminal {
   #give: ((line: string | typeof INTERRUPT | null) => void) | null = null;
   #isClosed = false;
   #onInterrupt: (() => void) | null = null;
+  #isAsking = false;
 
   constructor(context: Context, names: readonly string[]) {
     const { io, paths } = context;
@@ -146,6 +147,10 @@ class Terminal {
       historySize: MAX_HISTORY,
       removeHistoryDuplicates: true,
       completer: (line: string) => completeLua(line, names),
+    });
+    // Answers to questions are no lines to call back.
+    this.#lines.on("history", (history: string[]) => {
+      if (this.#isAsking) history.shift();
     });
     this.#lines.on("line", (line) => this.#hear(line));
     this.#lines.on("SIGINT", () => (this.#onInterrupt ? this.#onInterrupt() : this.#hear(INTERRUPT)));
@@ -170,7 +175,10 @@ class Terminal {
   }
 
   async ask(question: string): Promise<string> {
-    const answer = await this.read(question);
+    this.#isAsking = true;
+    const answer = await this.read(question).finally(() => {
+      this.#isAsking = false;
+    });
     return typeof answer === "string" ? answer : "";
   }
 

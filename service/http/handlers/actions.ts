@@ -55,9 +55,12 @@ function lookingHandlers(parts: Parts): Pick<ActionHandlers, LookingRoutes> {
   const { catalogs } = parts.actions;
   const detail = detailOf(parts);
   return {
-    async listActions({ repository }) {
+    async listActions({ repository, detail: isDetailed }, { signal }) {
       const catalog = await catalogs.of(repository);
-      return { repository: catalog.state, actions: catalog.entries.map(showAction) };
+      const { entries, state } = catalog;
+      if (!isDetailed) return { repository: state, actions: entries.map(showAction) };
+      const actions = await Promise.all(entries.map(({ name }) => detail(catalog, name, signal)));
+      return { repository: state, actions };
     },
     getAction: async ({ action, repository }, { signal }) =>
       detail(await catalogs.of(repository), action, signal),
