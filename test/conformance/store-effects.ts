@@ -123,4 +123,81 @@ export function effectsConformance(current: () => OpenedStore): void {
       { changed: ["eff_1"], ended: ["eff_1"], targets: [] },
     ]);
   });
+
+  it("S8 U6 a command goes to its agent, all other kinds to whoever does them, whatever the target is called", async () => {
+    const { store } = current();
+    await store.proposeEffects([
+      effectDraft({ id: "eff_1", kind: "http", target: "github" }),
+      effectDraft({ id: "eff_2", kind: "command", target: "github" }),
+      effectDraft({ id: "eff_3", kind: "http", target: "api.example.com" }),
+    ]);
+    const take = (kind: string) =>
+      store.claimEffects({ kind, by: "worker", limit: 10, lease_ms: 5_000, now_ms: now() });
+    expect((await claim("github")).map(({ id }) => id)).toEqual(["eff_2"]);
+    expect(await take("command")).toEqual([]);
+    expect((await take("http")).map(({ id }) => id)).toEqual(["eff_1", "eff_3"]);
+  });
+
+  it("U8 one that is proposed is judged by compare-and-set, and keeps what it is bound to", async () => {
+    const { store } = current();
+    const proposed: string[] = [];
+    const stop = store.onCommitted((committed) => proposed.push(...committed.proposed));
+    await store.proposeEffects([effectDraft({ kind: "shell", state: "proposed" })]);
+    stop();
+    expect(proposed).toEqual(["eff_1"]);
+    expect((await store.proposedEffects()).map(({ id }) => id)).toEqual(["eff_1"]);
+    const policy = { decision: "ask", rule: "asked" } as const;
+    const judge = () =>
+      store.changeEffect("eff_1", {
+        ...{ from: ["proposed"], to: "waiting", now_ms: now() },
+        changed: { sha256: "f".repeat(64), policy, code: "ACDE3467", bound: { digest: "d" } },
+      });
+    expect((await Promise.all([judge(), judge()])).filter((one) => one !== null)).toHaveLength(1);
+    await current().reopen();
+    expect(await current().store.getEffect("eff_1")).toMatchObject({ bound: { digest: "d" }, policy });
+    expect(await current().store.findApprovalCode("ACDE3467")).toBe("eff_1");
+    expect(await current().store.proposedEffects()).toEqual([]);
+  });
+
+  it("U8 one is familiar by its target once it has succeeded, and by what it binds to once it was allowed", async () => {
+    const { store } = current();
+    const like = { kind: "http", target: "api.example.com", action: "POST" };
+    await store.proposeEffects([
+      effectDraft({ ...like, id: "eff_1", cause: { source: "workflow:w" } }),
+      effectDraft({
+        ...like,
+        id: "eff_2",
+        kind: "action",
+        bound: { digest: "d", env: ["A"] },
+        state: "waiting",
+      }),
+    ]);
+    const bound = { env: ["A"], digest: "d" };
+    const known = () =>
+      Promise.all([
+        store.isFamiliar({ ...like, source: "workflow:w" }),
+        store.isFamiliar({ ...like, source: "workflow:other" }),
+        store.isFamiliar({ ...like, kind: "action", bound }),
+        store.isFamiliar({ ...like, kind: "action", bound: { ...bound, digest: "e" } }),
+      ]);
+    expect(await known()).toEqual([false, false, false, false]);
+    await store.changeEffect("eff_1", { from: ["approved"], to: "succeeded", now_ms: now() });
+    await store.changeEffect("eff_2", { from: ["waiting"], to: "approved", now_ms: now() });
+    expect(await known()).toEqual([true, false, true, false]);
+  });
+
+  it("U8 of effects that a budget of bytes counts, the one that goes over it waits", async () => {
+    const { store } = current();
+    const held = { policy: { decision: "ask", rule: "used up" } as const, code: "ACDE3467", events: [] };
+    const budgets = [{ bytes: 100, since_ms: 0, like: { kind: ["http"] }, held }];
+    const draft = (id: string, size: number) =>
+      effectDraft({ id, kind: "http", payload: { body: "a".repeat(size) }, budgets });
+    const states = async (...drafts: ReturnType<typeof draft>[]) =>
+      (await store.proposeEffects(drafts)).map(({ state }) => state);
+    expect(await states(draft("eff_1", 40), draft("eff_2", 60), draft("eff_3", 20))).toEqual([
+      "approved",
+      "waiting",
+      "approved",
+    ]);
+  });
 }
