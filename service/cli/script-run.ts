@@ -28,6 +28,7 @@ export async function followScript(context: Context, run_id: string, options: Fo
   const client = await context.client();
   const decided = new Set<string>();
   const stop = () => void client.stopScript({ run_id }).catch(() => undefined); // It may have ended already.
+  if (options.signal.aborted) stop();
   options.signal.addEventListener("abort", stop, { once: true });
   try {
     for await (const item of client.streamScript({ run_id })) {

@@ -92,13 +92,14 @@ class Repl {
 
   async #take(line: string): Promise<void> {
     const code = this.#block === "" ? line : `${this.#block}\n${line}`;
-    const { incomplete, run_id } = await this.#client.runLine({ session: this.#session, code });
-    this.#block = incomplete ? code : "";
-    if (run_id === null) return;
-    this.#terminal.remember(code);
-    const context = this.#context;
+    // Before it has begun, so that a quick Ctrl-C counts as well.
     const interrupt = this.#terminal.interruption();
+    const context = this.#context;
     try {
+      const { incomplete, run_id } = await this.#client.runLine({ session: this.#session, code });
+      this.#block = incomplete ? code : "";
+      if (run_id === null) return;
+      this.#terminal.remember(code);
       const ask = this.#terminal.isTerminal ? (question: string) => this.#terminal.ask(question) : null;
       const onPrint = (text: string) => printRaw(context, text);
       const run = await followScript(context, run_id, {
@@ -153,7 +154,7 @@ class Terminal {
       if (this.#isAsking) history.shift();
     });
     this.#lines.on("line", (line) => this.#hear(line));
-    this.#lines.on("SIGINT", () => (this.#onInterrupt ? this.#onInterrupt() : this.#hear(INTERRUPT)));
+    this.#lines.on("SIGINT", () => (this.#onInterrupt ? this.#onInterrupt() : this.#dropLine()));
     this.#lines.on("close", () => {
       this.#isClosed = true;
       this.#hear(null);
@@ -206,6 +207,13 @@ class Terminal {
   close(): void {
     this.#lines.close();
     if (this.isTerminal) this.#context.out.remark("");
+  }
+
+  #dropLine(): void {
+    this.#lines.write(null, { ctrl: true, name: "e" });
+    this.#lines.write(null, { ctrl: true, name: "u" });
+    this.#context.out.rawError("\n");
+    this.#hear(INTERRUPT);
   }
 
   #hear(line: string | typeof INTERRUPT | null): void {
