@@ -141,6 +141,7 @@ async function many(
     store: storePush(bare, count),
     raw: rawPush(context.folder("raw-many"), scope, count, BATCH),
     ...(peers.jetStream ? { jetStream: peerPush(peers.jetStream, count, IN_FLIGHT) } : {}),
+    ...(peers.plainjob ? { plainjob: peerPush(peers.plainjob, count, IN_FLIGHT) } : {}),
     ...(peers.pgBoss ? { pgBoss: peerPush(peers.pgBoss, context.scaled(4_000), IN_FLIGHT) } : {}),
   };
   const figures = await alternate(context.rounds, contests);
@@ -159,6 +160,7 @@ async function many(
       name: `JetStream file, acknowledged, ${IN_FLIGHT} in flight`,
       bar: { of: "ratio", kind: "at least", value: 1, isGoal: true },
     },
+    plainjob: { name: "plainjob in the same process, one after the other (no full text)" },
     pgBoss: { name: `pg-boss on Postgres, fsync off, ${IN_FLIGHT} in flight` },
   });
   return [...throughSocket, ...inProcess];

@@ -32,7 +32,8 @@ export const query: Line = {
     for (const size of sizes) {
       const measured = await measureSize(context, size, small, sizes.length > 1 && size >= LARGE);
       growth.push(...measured.growth);
-      rows.push(...(size >= LARGE || sizes.length === 1 ? measured.rows : [slowest(measured.rows, size)]));
+      const isWhole = size >= LARGE || sizes.length === 1;
+      rows.push(...(isWhole ? measured.rows : [slowest(measured.rows, size), ...telling(measured.rows)]));
     }
     return { rows, skipped: [], growth };
   },
@@ -161,6 +162,13 @@ function slowest(rows: readonly Row[], size: number): Row {
     ...worst,
     what: `the slowest of ${rows.length} queries at ${size.toLocaleString("en-US")}: ${worst.what}`,
   };
+}
+
+/** Of the smaller logs: common and rare words, recent and ranked, and a plain page. */
+function telling(rows: readonly Row[]): Row[] {
+  return rows.filter(({ what }) =>
+    /^(newest|topic|search a (common|rare) word, (recent|ranked)), p99/.test(what),
+  );
 }
 
 async function pushMany({ client }: RunningService, count: number): Promise<void> {
