@@ -6,20 +6,18 @@ import { repository, type SourceFile, sourceFiles } from "./source-files.ts";
 export const promisesPage = join(repository, "docs/promises.md");
 
 /**
- * Ids of what Signalbox has to do by now, in their own order. docs/promises.md has a row for each. M14 and U17 come
- * with the OpenCode plugin; S1 is met by the older commands of U27.
+ * Ids of what Signalbox has to do by now, in their own order. docs/promises.md has a row for each; S1 is met by the
+ * older commands of U27.
  */
 export const requiredIds: readonly string[] = [
   ...range("S", 2, 41),
-  ...range("M", 1, 13),
-  ...range("M", 15, 23),
+  ...range("M", 1, 23),
   ...range("P", 3, 8),
   ...range("P", 13, 14),
   ...range("R", 6, 8),
   ...range("U", 1, 6),
   "U9",
-  ...range("U", 12, 16),
-  "U18",
+  ...range("U", 12, 18),
   ...["R3", "R11", "R12", "U11", "B16"],
   ...range("R", 47, 50),
   ...range("R", 53, 54),
