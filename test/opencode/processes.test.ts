@@ -13,7 +13,8 @@ describe.skipIf(binary === null)("two processes of the real OpenCode", () => {
   const clients: OpencodeClient[] = [];
   beforeAll(async () => {
     stage = await openStage(binary ?? "");
-    const options = { topics: ["many"], leaseMs: 4_000, perHour: 10_000 };
+    const topics = { many: { noReply: "reply-with-last-text" } };
+    const options = { topics, leaseMs: 4_000, perHour: 10_000 };
     for (const name of ["one", "two"]) {
       const project = stage.place.project(name, projectSettings(stage.plugin({ ...options, name })));
       const server = await stage.startServer();
@@ -38,11 +39,15 @@ describe.skipIf(binary === null)("two processes of the real OpenCode", () => {
 
   it("M10 M19 U15 handle 200 events in 4 sessions, each once and none lost, though one is killed in the middle", async () => {
     const [one, two] = clients;
+    stage.llm.when(
+      ({ prompt }) => prompt.includes("E-many-"),
+      ({ prompt }) => ({ text: `handled ${/E-many-(\d+)/.exec(prompt)?.[1]}` }),
+    );
     const sessions = await Promise.all([one, one, two, two].map((client) => newSession(client!, ["many"])));
     const pushed = await stage.service.client.pushEvents({
       events: Array.from({ length: EVENTS }, (_, n) => ({
         ...{ topic: "many", source: "test" },
-        body: `E-many-${n} call signalbox_reply {"body":"handled ${n}"}`,
+        body: `E-many-${n}.`,
       })),
     });
     const ids = pushed.results.map((result) => ("event_id" in result ? result.event_id : ""));
