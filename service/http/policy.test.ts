@@ -57,7 +57,11 @@ it("U8 policy check reads a file without using it", async () => {
     stdout: expect.stringContaining("new.toml:3:"),
   });
   expect(await send("cli")).toMatchObject({ state: "approved" });
-  expect(await cli("policy", "check")).toMatchObject({ code: 2 });
+  expect(await cli("policy", "check")).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("the defaults count"),
+  });
+  expect(await cli("policy", "check", "missing.toml")).toMatchObject({ code: 2 });
 });
 
 it("U8 policy explain tells about acts that nobody proposed yet", async () => {
