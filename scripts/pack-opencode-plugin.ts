@@ -3,7 +3,16 @@
  * last line printed is its path.
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -24,22 +33,20 @@ try {
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(told, null, 2)}\n`);
   cpSync(join(source, "README.md"), join(folder, "README.md"));
   copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
+    metafile: true,
     entryPoints: ["opencode-plugin/index.ts"],
     outfile: join(folder, "dist/index.js"),
     bundle: true,
     platform: "node",
     format: "esm",
     target: "node22",
-    legalComments: "inline",
+    legalComments: "none",
     logLevel: "warning",
     define: { SIGNALBOX_VERSION: JSON.stringify(version) },
-    // CommonJS packages inside an ES module bundle expect it.
-    banner: {
-      js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
-    },
   });
+  writeFileSync(join(folder, "dist/NOTICES.txt"), notices(Object.keys(metafile.inputs)));
   mkdirSync(out, { recursive: true });
   const packed = execFileSync(
     "npm",
@@ -54,4 +61,18 @@ try {
   console.log(join(out, filename));
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** The licences of the packages that are bundled ask to travel with them. */
+function notices(inputs: string[]): string {
+  const folders = new Set(
+    inputs.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []),
+  );
+  const texts = [...folders].sort().map((one) => {
+    const { name, version: of, license } = JSON.parse(readFileSync(join(root, one, "package.json"), "utf8"));
+    const file = readdirSync(join(root, one)).find((entry) => /^(licen[cs]e|copying)/i.test(entry));
+    const text = file === undefined ? "" : readFileSync(join(root, one, file), "utf8").trim();
+    return `${name} ${of} (${license})\n\n${text}\n`;
+  });
+  return texts.join(`\n${"-".repeat(78)}\n\n`);
 }
