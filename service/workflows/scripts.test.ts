@@ -150,7 +150,8 @@ describe("scripts over actions", () => {
       `import { readFileSync, writeFileSync, existsSync } from "node:fs";
        const { me, other, dir } = JSON.parse(readFileSync(0, "utf8"));
        writeFileSync(dir + "/" + me, "");
-       while (!existsSync(dir + "/" + other)) await new Promise((r) => setTimeout(r, 10));
+       const nap = new Int32Array(new SharedArrayBuffer(4));
+       while (!existsSync(dir + "/" + other)) Atomics.wait(nap, 0, 0, 10);
        process.stdout.write(JSON.stringify(me + " met " + other));`,
     );
     const meet = join(started.home, "meet");

@@ -69,8 +69,12 @@ describe("package.json", () => {
     expect(manifest.devDependencies.typescript).toBe("6.0.3");
   });
 
-  it("offers the commands signalbox and oc-events, and each is a file that npm packs", () => {
-    expect(manifest.bin).toEqual({ signalbox: "bin/signalbox.cjs", "oc-events": "bin/oc-events.cjs" });
+  it("offers the commands signalbox, oc-events and kael, and each is a file that npm packs", () => {
+    expect(manifest.bin).toEqual({
+      signalbox: "bin/signalbox.cjs",
+      "oc-events": "bin/oc-events.cjs",
+      kael: "bin/kael.cjs",
+    });
     expect(manifest.files).toEqual(expect.arrayContaining(["bin", "dist", "workflows"]));
   });
 
