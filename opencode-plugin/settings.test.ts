@@ -4,7 +4,7 @@ import { sampleEvent } from "../test/harness/samples.ts";
 import { banner, compactText, eventText } from "./event-text.ts";
 import { readSettings } from "./settings.ts";
 
-const read = (options: unknown = {}, env = {}) => readSettings(options, env, "/home/me/my shop");
+const read = (options: unknown = {}, env = {}) => readSettings(options, env, "/home/you/my shop");
 
 describe("docs/opencode.md", () => {
   const page = readFileSync(new URL("../docs/opencode.md", import.meta.url), "utf8");

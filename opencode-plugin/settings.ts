@@ -125,7 +125,7 @@ function listOf(text: string | undefined): string[] | undefined {
   return names === undefined || names.length === 0 ? undefined : z.array(name).parse(names);
 }
 
-/** `opencode:shop` for /home/me/shop. */
+/** `opencode:shop` for /home/you/shop. */
 function defaultName(directory: string): string {
   const folder = basename(directory).replaceAll(/[^\p{L}\p{N}_@:.+-]/gu, "-");
   return `opencode:${folder || "session"}`;

@@ -11,7 +11,8 @@ let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "signalbox-summary-"));
   mkdirSync(join(root, "test/harness"), { recursive: true });
-  for (const file of ["vitest.config.ts", "test/harness/summary-reporter.ts"]) {
+  mkdirSync(join(root, "scripts"));
+  for (const file of ["vitest.config.ts", "scripts/editor-cache.ts", "test/harness/summary-reporter.ts"]) {
     cpSync(join(repository, file), join(root, file));
   }
   writeFileSync(join(root, "package.json"), '{ "type": "module" }');

@@ -30,6 +30,7 @@ const tree: Record<string, string> = {
   "service/lib/planted-file.ts": "export {};\n",
   "service/connectors/github/fake.ts": "export const startFake = 1;\n",
   "scripts/build.ts": 'import "esbuild";\n',
+  "scripts/editor-cache.ts": "export const missingForEditor = () => null;\n",
   "scripts/demo.ts": 'import { startFake } from "../service/connectors/github/fake.ts";\nstartFake;\n',
   "test/harness/start.ts": "export {};\n",
   "test/harness/summary-reporter.ts": "export default class {}\n",
