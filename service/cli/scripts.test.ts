@@ -152,7 +152,7 @@ describe("signalbox run", () => {
 
 describe("kael", () => {
   it("K21 K22 B19 its words work: --actions before the verb, kit, exec, repl", async () => {
-    const { home, run } = await started();
+    const { home, run, paths } = await started();
     cpSync(join(examples, "actions"), join(home, "repo"), { recursive: true });
     const kael = (args: string[], options: Partial<CliOptions> = {}) =>
       run(args, { name: "kael", ...options });
@@ -164,6 +164,9 @@ describe("kael", () => {
     expect((await kael(["kit", "list", "--actions", "repo"])).stdout).toContain("text.word_count");
     expect((await kael(["kit", "describe", "hello.greet"])).stdout).toContain("greet.py");
     expect(await kael(["kit", "validate"])).toMatchObject({ code: 0 });
+    expect(await kael(["kit", "init", "infra.net"])).toMatchObject({ code: 0 });
+    expect(existsSync(join(paths.actionsDir, "infra/net/init.lua"))).toBe(true);
+    expect(await kael(["setup"])).toMatchObject({ code: 1, stderr: expect.stringContaining("already") });
     const typed = "t = actions.internal.list_tenants()\n#t\n";
     expect(await kael(["--actions", "./repo", "repl"], { stdin: typed })).toMatchObject({
       code: 0,

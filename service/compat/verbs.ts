@@ -4,7 +4,9 @@ const oldVerbs: readonly { readonly old: readonly string[]; readonly now: readon
   { old: ["workflows", "reload"], now: ["workflow", "reload"] }, // sekiactl
   { old: ["workflows", "list"], now: ["workflow", "list"] },
   { old: ["topics", "prompt"], now: ["topics", "set-prompt"] }, // oc-events
-  { old: ["kit"], now: ["actions"] }, // kael
+  { old: ["kit", "init"], now: ["actions", "init", "--namespace"] }, // kael
+  { old: ["kit"], now: ["actions"] },
+  { old: ["setup"], now: ["actions", "init"] },
   { old: ["--version"], now: ["version"] },
   { old: ["-V"], now: ["version"] },
 ];
