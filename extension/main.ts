@@ -6,6 +6,7 @@ import { registerEventDocuments } from "./documents/events.ts";
 import { registerPrompts } from "./documents/prompts.ts";
 import { registerTexts } from "./documents/text.ts";
 import { createLog } from "./log.ts";
+import { registerLua } from "./lua/providers.ts";
 import { registerMcp } from "./mcp.ts";
 import { Approvals } from "./panels/approvals.ts";
 import { secretVariables } from "./secrets.ts";
@@ -46,6 +47,7 @@ export function activate(context: ExtensionContext): void {
     registerPrompts(link),
     registerTexts(),
     registerDrafts(link, log),
+    registerLua(context, { link, log }),
     registerMcp(context),
     workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration("signalbox.service.home")) void link.reopen();

@@ -35,8 +35,6 @@ const common: BuildOptions = {
   legalComments: "none",
   metafile: true,
   minify: flags.minify,
-  // Names are in stack traces and logs.
-  keepNames: flags.minify,
   // better-sqlite3 finds its binary beside itself, unless it comes as a file of ours.
   ...(flags.sqlite === undefined ? { external: ["better-sqlite3"] } : { plugins: [sqliteBeside()] }),
   logLevel: "warning",

@@ -2,39 +2,10 @@ import { html, nothing, render, type TemplateResult } from "lit";
 import { PressGuard } from "./guard.ts";
 import type { Host } from "./host.ts";
 import type { StateMessage } from "./messages.ts";
+import type { App, Kept } from "./screens/app.ts";
 import { inbox } from "./screens/inbox.ts";
 import { panel } from "./screens/panel.ts";
-import { createWords, type Words } from "./words.ts";
-
-/** What is kept while the view is hidden and when the window is loaded again. */
-export interface Kept {
-  /** Reasons that were begun, by card. */
-  readonly reasons: Readonly<Record<string, string>>;
-  /** Cards whose reason is being written. */
-  readonly denying: readonly string[];
-  /** Cards whose rule is being read. */
-  readonly remembering: readonly string[];
-  /** Marked in the panel's table. */
-  readonly selected: readonly string[];
-}
-
-interface DecisionDetails {
-  readonly reason?: string;
-  readonly choice?: string;
-  readonly remember_days?: number;
-}
-
-/** What the screens are given. */
-export interface App {
-  readonly state: StateMessage;
-  readonly kept: Kept;
-  readonly nowMs: number;
-  readonly t: Words;
-  readonly host: Host;
-  change(kept: Partial<Kept>): void;
-  /** Decides about cards that have been in sight long enough. */
-  decide(ids: readonly string[], decision: "approve" | "deny", more?: DecisionDetails): void;
-}
+import { createWords } from "./words.ts";
 
 /** Draws what the extension says, in the side bar (`inbox`) or in a tab (`panel`), and asks it for what is pressed. */
 export function startApp(root: HTMLElement, host: Host, mode: "inbox" | "panel"): void {

@@ -18,7 +18,7 @@ export async function chooseTopic(client: Client, title: string): Promise<string
     description: counts.pending > 0 ? l10n.t("{0} pending", counts.pending) : "",
     name,
   }));
-  const chosen = await window.showQuickPick([...picks, other], { title });
+  const chosen = await window.showQuickPick([...picks, other], { title, ignoreFocusOut: true });
   if (chosen === undefined) return undefined;
   return chosen.name ?? askForTopic(title);
 }
@@ -28,6 +28,7 @@ export function askForTopic(title: string): Thenable<string | undefined> {
     title,
     prompt: l10n.t("Name of the topic"),
     value: "inbox",
+    ignoreFocusOut: true,
     validateInput: whyNoName,
   });
 }

@@ -38,7 +38,7 @@ export const eventCommands: Commands = {
         label: name,
         description: handlers.map(({ pattern }) => pattern ?? "").join(", "),
       })),
-      { title: l10n.t("Dry run in which workflow? Nothing happens outside.") },
+      { title: l10n.t("Dry run in which workflow? Nothing happens outside."), ignoreFocusOut: true },
     );
     if (chosen !== undefined) await openDryRun(client, chosen.label, event_id);
   },
@@ -105,7 +105,7 @@ async function openHandler({ link }: Parts, item: RowItem | undefined): Promise<
       : (
           await window.showQuickPick(
             lines.map((run) => ({ label: run.line ?? "", description: run.status, run })),
-            { title: l10n.t("Which handler?") },
+            { title: l10n.t("Which handler?"), ignoreFocusOut: true },
           )
         )?.run;
   if (chosen?.workflow && chosen.line) await openWorkflowLine(client, chosen.workflow, chosen.line);
@@ -121,7 +121,10 @@ export async function pushEvent({ link, views }: Parts, into: string | undefined
     label: `$(json) ${l10n.t("JSON Document")}`,
     detail: l10n.t("Body, payload and everything else"),
   };
-  const form = await window.showQuickPick([asText, asJson], { title: l10n.t("Push an Event to {0}", topic) });
+  const form = await window.showQuickPick([asText, asJson], {
+    title: l10n.t("Push an Event to {0}", topic),
+    ignoreFocusOut: true,
+  });
   if (form === asJson) await openDraft({ topic, body: "", payload: {} });
   if (form !== asText) return;
   const body = await window.showInputBox({
@@ -162,7 +165,7 @@ async function changeFilter(
       field(l10n.t("Time"), "last_ms", "history"),
       field(l10n.t("Clear Filter"), "clear", "clear-all"),
     ],
-    { title: l10n.t("Filter Events") },
+    { title: l10n.t("Filter Events"), ignoreFocusOut: true },
   );
   if (chosen === undefined) return;
   if (chosen.field === "clear") return apply({});
@@ -178,19 +181,21 @@ async function askFor(field: keyof EventFilter, filter: EventFilter): Promise<st
   if (field === "status") {
     const statuses = ["pending", "processing", "completed", "failed", "dead"] as const;
     const picks = [any, ...statuses.map((value) => ({ label: l10n.t(value), value }))];
-    return (await window.showQuickPick(picks, { title: l10n.t("Status") }))?.value;
+    return (await window.showQuickPick(picks, { title: l10n.t("Status"), ignoreFocusOut: true }))?.value;
   }
   if (field === "last_ms") {
     const spans = [1, 24, 24 * 7].map((hours) => ({
       label: l10n.t("last {0} h", hours),
       value: hours * HOUR_MS,
     }));
-    return (await window.showQuickPick([any, ...spans], { title: l10n.t("Time") }))?.value;
+    return (await window.showQuickPick([any, ...spans], { title: l10n.t("Time"), ignoreFocusOut: true }))
+      ?.value;
   }
   const text = await window.showInputBox({
     title: l10n.t("Filter Events"),
     value: String(filter[field satisfies FilterKey] ?? ""),
     prompt: l10n.t("Empty: any"),
+    ignoreFocusOut: true,
   });
   return text?.trim();
 }
@@ -201,7 +206,7 @@ export async function chooseEvent({ link }: Pick<Parts, "link">, title: string):
   const { events } = await client.findEvents({ limit: 50 });
   const chosen = await window.showQuickPick(
     events.map((event) => ({ label: event.type, description: event.body ?? "", detail: event.id, event })),
-    { title, matchOnDescription: true, matchOnDetail: true },
+    { title, matchOnDescription: true, matchOnDetail: true, ignoreFocusOut: true },
   );
   if (chosen === undefined && events.length === 0) await commands.executeCommand("signalbox.event.push");
   return chosen?.event;

@@ -44,7 +44,7 @@ export const scheduleCommands: Commands = {
     if (item?.kind !== "away") return;
     const chosen = await window.showQuickPick(
       item.actions.map(({ label, command }) => ({ label, description: command, command })),
-      { title: l10n.t("What shall be done?") },
+      { title: l10n.t("What shall be done?"), ignoreFocusOut: true },
     );
     if (chosen === undefined) return;
     await runCommandLine(parts, chosen.command);

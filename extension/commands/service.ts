@@ -46,7 +46,7 @@ export const serviceCommands: Commands = {
       await window.showInformationMessage(l10n.t("No secret is kept."));
       return;
     }
-    const name = await window.showQuickPick(names, { title: l10n.t("Remove Secret") });
+    const name = await window.showQuickPick(names, { title: l10n.t("Remove Secret"), ignoreFocusOut: true });
     if (name === undefined) return;
     await removeSecret(context.secrets, name);
     await offerRestart({ link });

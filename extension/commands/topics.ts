@@ -58,7 +58,7 @@ async function purge({ log }: Parts, topic: string, client: Client): Promise<voi
   }
   const chosen = await window.showQuickPick(
     kinds.map((status) => ({ label: l10n.t(status), description: String(counts[status]), status })),
-    { title: l10n.t("Purge which deliveries of {0}?", topic) },
+    { title: l10n.t("Purge which deliveries of {0}?", topic), ignoreFocusOut: true },
   );
   if (chosen === undefined) return;
   const isSure = await confirm(

@@ -47,6 +47,7 @@ async function newWorkflow({ link }: Parts, _item: RowItem | undefined): Promise
   const name = await window.showInputBox({
     title: l10n.t("New Workflow"),
     prompt: l10n.t("Its name, and that of its file"),
+    ignoreFocusOut: true,
     validateInput: (value) => {
       if (!/^[a-z][a-z0-9_-]{0,60}$/.test(value)) return l10n.t("Small letters, digits, - and _ only");
       return existsSync(join(folder, `${value}.lua`)) ? l10n.t("There is one of that name") : null;

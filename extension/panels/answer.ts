@@ -40,7 +40,7 @@ export async function answer(shown: Shown, asked: Request): Promise<void> {
 }
 
 async function carryOut(shown: Shown, asked: Request): Promise<void> {
-  const { link, own, list } = shown;
+  const { link, list } = shown;
   if (asked.type === "ready") return;
   if (asked.type === "openPanel") return shown.openPanel();
   if (asked.type === "openEvent") {

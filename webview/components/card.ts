@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit";
-import type { App } from "../app.ts";
 import type { Card } from "../messages.ts";
+import type { App } from "../screens/app.ts";
 import { ago, remaining } from "../words.ts";
 import { button, icon, textField } from "./controls.ts";
 

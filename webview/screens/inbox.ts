@@ -1,8 +1,8 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { App } from "../app.ts";
 import { approvalCard } from "../components/card.ts";
 import { button } from "../components/controls.ts";
+import type { App } from "./app.ts";
 
 /** The side bar: one card after the other. */
 export function inbox(app: App): TemplateResult {

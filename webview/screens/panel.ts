@@ -1,10 +1,10 @@
 import { html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import type { App } from "../app.ts";
 import { approvalCard } from "../components/card.ts";
 import { button } from "../components/controls.ts";
 import type { Card } from "../messages.ts";
 import { ago, remaining } from "../words.ts";
+import type { App } from "./app.ts";
 
 /** The tab: what waits as a table, what is marked in full beside it, and what was decided below. */
 export function panel(app: App): TemplateResult {
@@ -44,7 +44,6 @@ function waitingTable(app: App, open: readonly Card[]): TemplateResult {
       <tr>
         <th scope="col"><span class="visually-hidden">${t("Mark")}</span></th>
         <th scope="col">${t("What")}</th>
-        <th scope="col">${t("Who")}</th>
         <th scope="col">${t("Expires")}</th>
       </tr>
     </thead>
@@ -66,13 +65,19 @@ function waitingTable(app: App, open: readonly Card[]): TemplateResult {
               <button class="link" type="button" @click=${() => app.change({ selected: [card.id] })}>
                 ${card.summary}
               </button>
+              <span class="said">${card.asked_by} · ${brief(card)}</span>
             </th>
-            <td>${card.asked_by}</td>
-            <td>${expires(card, nowMs, app)}</td>
+            <td class="time">${expires(card, nowMs, app)}</td>
           </tr>`,
       )}
     </tbody>
   </table>`;
+}
+
+/** What tells it from others of its kind, on one line. */
+function brief({ payload }: Card): string {
+  const line = payload.replaceAll(/\s+/g, " ");
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
 }
 
 function expires(card: Card, nowMs: number, { t }: App): string {

@@ -1,0 +1,170 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { repository } from "../../scripts/source-files.ts";
+import { type Editor, startEditor, webview } from "../harness/editor.ts";
+import { eventually } from "../harness/eventually.ts";
+
+/** The texts that docs/vscode.md tells a newcomer to write, by language. */
+const page = readFileSync(join(repository, "docs/vscode.md"), "utf8");
+const blockOf = (language: string) =>
+  (new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] ?? "").replaceAll(/^ {3}/gm, "");
+const event = blockOf("json");
+const workflow = blockOf("lua");
+
+let editor: Editor;
+let window: Page;
+beforeAll(async () => {
+  editor = await startEditor();
+  window = editor.page;
+  window.setDefaultTimeout(30_000);
+}, 180_000);
+afterAll(() => editor?.close());
+
+/** As somebody does it: F1, the command's name, Enter. */
+async function runCommand(name: string): Promise<void> {
+  await window.keyboard.press("F1");
+  const input = window.locator(".quick-input-widget input:not([type=checkbox])").first();
+  await input.waitFor();
+  await input.fill(`>${name}`);
+  await window.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().click();
+}
+
+async function answer(text: string, prompt: string | RegExp): Promise<void> {
+  await window.locator(".quick-input-widget").getByText(prompt).first().waitFor();
+  await window.locator(".quick-input-widget input:not([type=checkbox])").first().fill(text);
+  await window.keyboard.press("Enter");
+}
+
+async function choose(label: string | RegExp): Promise<void> {
+  await window.locator(".quick-input-list .monaco-list-row", { hasText: label }).first().click();
+}
+
+/** Replaces what stands in the editor that has the focus. */
+const write = (text: string) =>
+  editor.call(async (api, content) => {
+    const active = api.window.activeTextEditor;
+    if (active === undefined) throw new Error("no document is open");
+    const whole = new api.Range(0, 0, active.document.lineCount, 0);
+    await active.edit((edit) => edit.replace(whole, content));
+  }, text);
+
+describe("a newcomer who follows docs/vscode.md", () => {
+  it("opens the view, and the service starts by itself", async () => {
+    await window.getByRole("tab", { name: "Signalbox" }).first().click();
+    await window.getByRole("button", { name: /Signalbox .* runs/ }).waitFor();
+  });
+
+  it("pushes an event as a document, and sees it arrive", async () => {
+    await runCommand("Signalbox: Push Event…");
+    await answer("inbox", "Name of the topic");
+    await choose("JSON Document");
+    await window.locator(".codelens-decoration", { hasText: "Push Event" }).waitFor();
+    const mark = "// Signalbox event: edit it, then push it.\n";
+    await write(`${mark}${event}`);
+    await window.locator(".codelens-decoration a", { hasText: "Push Event" }).click();
+    await window
+      .getByRole("treeitem", { name: /message\.pushed, Good morning/ })
+      .first()
+      .waitFor();
+  });
+
+  it("opens it, and reads what it holds", async () => {
+    await window
+      .getByRole("treeitem", { name: /message\.pushed, Good morning/ })
+      .first()
+      .click();
+    const lines = window.locator('.monaco-editor[data-uri^="signalbox-event"] .view-lines');
+    await lines.getByText("# message.pushed").first().waitFor();
+    const text = await editor.call((api) => api.window.activeTextEditor?.document.getText() ?? "");
+    expect(text).toContain('"name": "Ada"');
+  });
+
+  it("writes a workflow, and is offered the fields of recorded events", async () => {
+    await runCommand("Signalbox: New Workflow…");
+    await answer("greeter", "Its name, and that of its file");
+    await window.locator('.monaco-editor[data-uri$="greeter.lua"]').waitFor();
+    const cut = workflow.indexOf("event.payload.") + "event.payload.".length;
+    await write(`${workflow.slice(0, cut)}\nend)\n`);
+    const labels = await eventually(
+      () =>
+        editor.call(async (api) => {
+          const document = api.window.activeTextEditor?.document;
+          if (document === undefined) return [];
+          const place = document.positionAt(
+            document.getText().indexOf("event.payload.") + "event.payload.".length,
+          );
+          const list = await api.commands.executeCommand<import("vscode").CompletionList>(
+            "vscode.executeCompletionItemProvider",
+            document.uri,
+            place,
+          );
+          return list.items.map(({ label }) => (typeof label === "string" ? label : label.label));
+        }),
+      (found) => found.includes("mood"),
+    );
+    expect(labels).toEqual(expect.arrayContaining(["name", "mood"]));
+  });
+
+  it("saves it, and it is loaded", async () => {
+    await write(workflow);
+    await window.keyboard.press("Control+S");
+    const client = await editor.client();
+    await eventually(
+      async () => (await client.listWorkflows()).workflows,
+      (workflows) => workflows.some(({ name, handlers }) => name === "greeter" && handlers.length === 1),
+    );
+    await eventually(
+      async () => (await client.getWorkflow({ workflow: "greeter" })).handlers[0]?.line,
+      (line) => line === 1,
+    );
+    client.close();
+  });
+
+  it("dry-runs it on the event, and reads what it would do", async () => {
+    const row = window.getByRole("treeitem", { name: /message\.pushed, Good morning/ }).first();
+    await row.click({ button: "right" });
+    await window.getByRole("menuitem", { name: "Dry Run in a Workflow…" }).click();
+    await choose("greeter");
+    const lines = window.locator('.monaco-editor[data-uri^="signalbox-text"] .view-lines');
+    await lines.getByText("Dry run: greeter").first().waitFor();
+    const text = await editor.call((api) => api.window.activeTextEditor?.document.getText() ?? "");
+    expect(text).toMatch(/would .*Greet Ada\?/);
+    expect(text).toContain("greeter.lua:3");
+  });
+
+  it("pushes another event, approves what the workflow asks, and sees what came of it", async () => {
+    const client = await editor.client();
+    await client.pushEvent(JSON.parse(event));
+    await editor.call(async (api) => void (await api.commands.executeCommand("notifications.showList")));
+    const notice = window.locator(".notification-list-item", { hasText: "Greet Ada?" });
+    await notice.getByRole("button", { name: "Show" }).click();
+    const tab = webview(window, 1);
+    const card = tab.getByRole("article", { name: "Greet Ada?" });
+    await card.waitFor();
+    await eventually(
+      async () => {
+        await card
+          .locator('[data-name="choose-yes"]')
+          .click({ timeout: 2_000 })
+          .catch(() => {}); // It goes away as soon as a press has counted.
+        return (await client.findEvents({ type: "greeting.sent" })).events.length;
+      },
+      (count) => count === 1,
+      30_000,
+    );
+    await window
+      .getByRole("treeitem", { name: /greeting\.sent/ })
+      .first()
+      .waitFor();
+    client.close();
+  });
+
+  it("finds the same steps in the walkthrough", async () => {
+    await runCommand("Signalbox: Open Walkthrough");
+    await window.getByText("Get Started with Signalbox").first().waitFor();
+    for (const step of ["See an event arrive", "Write a workflow", "Dry-run it", "Approve its effect"])
+      await window.getByText(step).first().waitFor();
+  });
+});
