@@ -504,8 +504,12 @@ describe("events", () => {
     expect([back.code, back.stdout]).toEqual([0, "1 event, 1 there already\n"]);
     const sent = service.calls.at(-1)?.input.events as Record<string, unknown>[];
     expect(sent.map((one) => one.external_id)).toEqual(["evt_old", "delivery-1"]);
+    expect(sent.map((one) => one.history)).toEqual([true, true]);
+    await runCli(["events", "import", "all.ndjson", "--run"], { home });
+    const heard = service.calls.at(-1)?.input.events as Record<string, unknown>[];
+    expect(heard.map((one) => one.history)).toEqual([undefined, undefined]);
     expect(Object.keys(sent[0] ?? {}).sort()).toEqual(
-      "body external_id meta origin_kind parent_id payload schema_version source subject time_ms topic type".split(
+      "body external_id history meta origin_kind parent_id payload schema_version source subject time_ms topic type".split(
         " ",
       ),
     );

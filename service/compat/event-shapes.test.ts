@@ -182,6 +182,18 @@ describe("an event of another system", () => {
     expect((await service.client.getEvent({ event_id: id })).raw).toEqual(sample?.event.raw);
   });
 
+  it("M1 U14 one of makiso that was done with there can't be claimed here, and is known by its id", async () => {
+    const event = {
+      ...samples.find(({ shape }) => shape === "makiso")?.event,
+      ...{ id: "made-elsewhere", topic: "makiso-done", status: "completed" },
+    };
+    const { results } = await service.client.pushEvents({ events: [event, event] });
+    expect(results).toMatchObject([{ duplicate: false }, { duplicate: true }]);
+    expect(await service.client.claimEvents({ topic: "makiso-done", agent: "@a" })).toEqual({ claimed: [] });
+    const { counts } = await service.client.getTopic({ topic: "makiso-done" });
+    expect(counts).toMatchObject({ pending: 0, completed: 1 });
+  });
+
   it("M1 U14 one of makiso waits in its topic, and its view follows what becomes of it", async () => {
     const id = await push({
       ...samples.find(({ shape }) => shape === "makiso")?.event,

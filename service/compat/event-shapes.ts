@@ -144,20 +144,22 @@ function fromSekia(event: JsonObject): JsonObject {
 }
 
 function fromMakiso(event: JsonObject): JsonObject {
-  const { id, metadata, created_at, processed_at: _processed, status: _status, source, ...rest } = event;
+  const { id, metadata, created_at, processed_at: _processed, status, source, ...rest } = event;
   const origin =
     source === "agent" || source === "webhook" || source === "human" || source === "system"
       ? source
       : undefined;
   return clean({
     ...rest,
-    external_id: id,
+    external_id: id ?? rest.external_id,
     meta: isObject(metadata) ? metadata : typeof metadata === "string" ? parsedObject(metadata) : undefined,
     time_ms: created_at === undefined ? undefined : millisecondsOf(created_at),
     source: source === undefined ? undefined : nameOf(source),
     origin_kind: origin,
     correlation_id: rest.correlation_id ?? undefined,
     parent_id: rest.parent_id ?? undefined,
+    // One that was done with there is not to be claimed here.
+    status: status === "completed" || status === "failed" ? status : undefined,
   });
 }
 

@@ -87,6 +87,10 @@ export const newEvent = z.strictObject({
    * refused (`idempotency_conflict`).
    */
   idempotency_key: text(500).optional(),
+  /** What was recorded elsewhere before: it is kept and found, and no workflow or schedule hears of it. */
+  history: z.boolean().optional(),
+  /** How it ended before it came here: it is in its topic as finished, and nobody can claim it. */
+  status: z.enum(["completed", "failed"]).optional(),
   /** Names to index as spoken to, with or without `@`, besides those found in the body (M11). */
   mentions: z.array(text(200)).max(100).optional(),
   /** Tool calls to index, besides those found in meta and body (M12). */

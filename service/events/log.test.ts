@@ -45,6 +45,13 @@ describe("event log", () => {
     }
   });
 
+  it("what is history reaches no workflow, whatever its place in a chain", async () => {
+    const { events } = opened;
+    expect(events.draft({ history: true, topic: "t" }, null)).toMatchObject({ parked: true, depth: 0 });
+    expect(events.draft({ history: false }, null)).toMatchObject({ parked: false, finished: null });
+    expect(events.draft({ status: "failed" }, null)).toMatchObject({ parked: false, finished: "failed" });
+  });
+
   it("P4 a push answers with the id under which its runs are followed", async () => {
     const pushed = await opened.events.push({ body: "x" });
     expect(pushed).toMatchObject({ seq: 1, duplicate: false, run_id: runIdOfEvent(pushed.event_id) });

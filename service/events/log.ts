@@ -106,10 +106,11 @@ function createDraft(input: NewEvent, parent: Cause | null, { now_ms, maxDepth }
     scope: input.scope ?? null,
     origin_kind: input.origin_kind ?? originOf(input.source),
     depth,
-    parked: depth > maxDepth,
+    parked: depth > maxDepth || input.history === true,
     raw: input.raw ?? undefined,
     refs: [...findMentions(body, input.mentions), ...findToolCalls(body, meta, input.tool_calls ?? [])],
     not_before_ms: input.not_before_ms ?? (input.delay_ms === undefined ? null : now_ms + input.delay_ms),
+    finished: input.status ?? null,
     strict: input.idempotency_key !== undefined,
     ...sized,
   };

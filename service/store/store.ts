@@ -20,6 +20,8 @@ export interface EventDraft extends Omit<Event, "seq" | "recorded_ms"> {
   refs: { kind: "mention" | "tool"; value: string }[];
   /** Claimable from then on; null: at once. */
   not_before_ms: number | null;
+  /** How it ended before it came here; null: it waits in its topic. */
+  finished: "completed" | "failed" | null;
   /** True: the same `external_id` with other content is refused instead of dropped. */
   strict: boolean;
 }

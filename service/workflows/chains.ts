@@ -15,7 +15,12 @@ export function watchChains(options: {
 }): Promise<Consumer> {
   const { store, bus, events, maxDepth } = options;
   return bus.consume(
-    { name: "signalbox:chains", from: "now", maxInFlight: 1, wants: (event) => event.parked },
+    {
+      name: "signalbox:chains",
+      from: "now",
+      maxInFlight: 1,
+      wants: (event) => event.parked && event.depth > maxDepth,
+    },
     async (event) => {
       const root = await rootOf(store, event, 4 * (maxDepth + 1));
       const draft = events.draft(

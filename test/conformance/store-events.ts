@@ -86,6 +86,30 @@ export function eventsConformance(current: () => OpenedStore): void {
     expect(current().store.totals().events).toBe(2);
   });
 
+  it("U3 the log's own id as foreign id is known too, for its own source", async () => {
+    const { event } = await append(current(), { source: "mail", body: "kept" });
+    const again = await append(current(), { source: "mail", external_id: event.id, body: "kept" });
+    expect([again.duplicate, again.event.id]).toEqual([true, event.id]);
+    const other = await append(current(), { source: "chat", external_id: event.id, body: "kept" });
+    expect(other.duplicate).toBe(false);
+    expect((await append(current(), { source: "chat", external_id: event.id })).event.id).toBe(
+      other.event.id,
+    );
+  });
+
+  it("U2 an event that was finished before it came is in its topic as that, and nobody can claim it", async () => {
+    const done = (await append(current(), { topic: "t", status: "completed" })).event;
+    const failed = (await append(current(), { topic: "t", status: "failed", delay_ms: 5 })).event;
+    const { store, clock } = current();
+    const now_ms = clock.nowMs();
+    expect(await store.claim({ topic: "t", agent: "@a", limit: 9, lease_ms: undefined, now_ms })).toEqual([]);
+    expect(await store.getDeliveries(done.id)).toMatchObject([
+      { status: "completed", claimed_by: null, attempts: 0, finished_ms: now_ms },
+    ]);
+    expect(await store.getDeliveries(failed.id)).toMatchObject([{ status: "failed" }]);
+    expect((await store.getTopic("t"))?.counts).toMatchObject({ pending: 0, completed: 1, failed: 1 });
+  });
+
   it("M3 the same idempotency key with the same content gives back the first event", async () => {
     const input = { source: "cli", idempotency_key: "k1", body: "once", payload: { a: 1, b: { c: [2] } } };
     const first = await append(current(), input);

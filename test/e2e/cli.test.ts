@@ -186,8 +186,15 @@ describe("the command line and the service, as a user has them", () => {
     for (const body of ["one", "two"]) json("push", "t", "--body", body);
     const file = join(home, "all.ndjson");
     expect(json("events", "export", file)).toMatchObject({ events: 2 });
+    // Into its own log: each of them is there.
+    expect(json("events", "import", file)).toMatchObject({ pushed: 0, duplicates: 2 });
+    cli("down");
+    rmSync(join(home, "signalbox.db"));
     expect(json("events", "import", file)).toMatchObject({ pushed: 2, duplicates: 0 });
     expect(json("events", "import", file)).toMatchObject({ pushed: 0, duplicates: 2 });
+    expect(json("search", "two")).toMatchObject({
+      events: [{ body: "two", parked: true, status: "pending" }],
+    });
   });
 
   it("P9 watch prints what is recorded while it runs, one document a line", async () => {

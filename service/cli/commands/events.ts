@@ -37,7 +37,10 @@ export function register(program: Command, context: Context): void {
     .command("import")
     .description("read events that were exported; those that are there already are left out")
     .argument("<file>", "- reads standard input")
-    .action((file: string) => sendLines(context, file, toNewEvent));
+    .option("--run", "let workflows and schedules hear of them, as if they happened now")
+    .action((file: string, { run }: { run?: true }) =>
+      sendLines(context, file, (line) => ({ ...toNewEvent(line), ...(run ? {} : { history: true }) })),
+    );
 }
 
 function show({ out }: Context, shown: Reply<"getEvent">): void {
@@ -141,16 +144,10 @@ function openNew(file: string): number {
 
 /** Fields that the log gives anew; the old id stays as `external_id`, by which a second import is recognised. */
 export function toNewEvent(line: JsonObject): JsonObject {
-  const {
-    id,
-    seq: _seq,
-    recorded_ms: _recorded,
-    depth: _depth,
-    parked: _parked,
-    status: _status,
-    ...rest
-  } = line;
+  const { id, seq: _seq, recorded_ms: _recorded, depth: _depth, parked: _parked, status, ...rest } = line;
   const event: JsonObject = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
   if (event.external_id === undefined && typeof id === "string") event.external_id = id;
+  if (status === "completed" || status === "failed") event.status = status;
+  if (status === "dead") event.status = "failed";
   return event;
 }

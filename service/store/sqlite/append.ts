@@ -61,7 +61,7 @@ export function createAppend(context: SqliteContext, topics: Topics): AppendOne 
       statements.insertRaw.run(event.seq, JSON.stringify(draft.raw), event.recorded_ms);
     }
     for (const ref of draft.refs) statements.insertRef.run(event.seq, ref.kind, ref.value);
-    if (event.topic !== null) enqueue(event.seq, event.topic, draft.not_before_ms, now, changes);
+    if (event.topic !== null) enqueue(event.seq, event.topic, draft, now, changes);
     changes.events.push(event);
     return { event, duplicate: false };
   };
@@ -78,14 +78,22 @@ function createEnqueue({ db, memory }: SqliteContext, topics: Topics) {
   const insert = db.prepare(
     `INSERT INTO deliveries (seq, grp, topic, status, not_before_ms) VALUES (?, '${DEFAULT_GROUP}', ?, ?, ?)`,
   );
+  const insertFinished = db.prepare(
+    `INSERT INTO deliveries (seq, grp, topic, status, finished_ms) VALUES (?, '${DEFAULT_GROUP}', ?, ?, ?)`,
+  );
   return (
     seq: number,
     topic: string,
-    not_before_ms: number | null,
+    { not_before_ms, finished }: Pick<EventDraft, "not_before_ms" | "finished">,
     now_ms: number,
     changes: Changes,
   ): void => {
     topics.ensure(topic, now_ms);
+    if (finished !== null) {
+      insertFinished.run(seq, topic, finished, now_ms);
+      changes.count(topic, finished, 1);
+      return;
+    }
     if (not_before_ms === null || not_before_ms <= now_ms) {
       insert.run(seq, topic, "pending", null);
       changes.count(topic, "pending", 1);
@@ -99,13 +107,19 @@ function createEnqueue({ db, memory }: SqliteContext, topics: Topics) {
   };
 }
 
-/** The event that came before under the same foreign id of the same source. */
+/** The event that came before under the same foreign id of the same source, or is the one that the foreign id names. */
 function createKnown({ db }: SqliteContext) {
   const byExternal = db.prepare<[string, string], EventSql>(
     `SELECT ${eventColumns} FROM events WHERE source = ? AND external_id = ?`,
   );
+  // What was exported from this log carries its own ids.
+  const byId = db.prepare<[string, string], EventSql>(
+    `SELECT ${eventColumns} FROM events WHERE id = ? AND source = ?`,
+  );
   return (draft: EventDraft, external_id: string): Event | null => {
-    const row = byExternal.get(draft.source, external_id);
+    const row =
+      byExternal.get(draft.source, external_id) ??
+      (external_id.startsWith("evt_") ? byId.get(external_id, draft.source) : undefined);
     if (!row) return null;
     const event = toEvent(row);
     if (draft.strict && contentOf(event) !== contentOf(draft)) {
