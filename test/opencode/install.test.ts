@@ -57,7 +57,7 @@ describe.skipIf(binary === null)("signalbox opencode with the real OpenCode", ()
     await eventually(
       async () => (await service.client.getEvent({ event_id })).deliveries[0]?.status,
       (status) => status === "completed",
-      45_000,
+      120_000,
     );
     const doctor = await run("doctor", "--json");
     const findings = JSON.parse(doctor.stdout).findings as { check: string; ok: boolean; message: string }[];
@@ -66,5 +66,5 @@ describe.skipIf(binary === null)("signalbox opencode with the real OpenCode", ()
     await server.close();
     expect((await run("uninstall", "--yes")).code).toBe(0);
     expect(readFileSync(join(project, "opencode.json"), "utf8")).toBe(before);
-  });
+  }, 180_000);
 });
