@@ -127,7 +127,8 @@ function classShape(infer: Inference, name: string, classes: DeclaredClass[], ar
     known ??= infer.guarded(`fields:${name}`, new Map(), () => classFields(infer, classes, bound));
     return known;
   };
-  const index = () => classIndex(infer, classes, bound);
+  // A class may be its own parent, by a slip or over several steps.
+  const index = () => infer.guarded(`index:${name}`, null, () => classIndex(infer, classes, bound));
   return {
     name,
     doc: first?.comment.description ?? "",

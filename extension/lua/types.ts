@@ -125,10 +125,10 @@ export function fieldOf(name: string, type: Type | (() => Type), more: Partial<F
 /** One type for several, flat and without doubles; `any` swallows all. */
 export function union(types: readonly Type[]): Type {
   const flat: Type[] = [];
-  const seen = new Set<string>();
+  const seen = new Set<unknown>();
   for (const type of types.flatMap((one) => (one.kind === "union" ? one.types : [one]))) {
     if (type.kind === "any") return any;
-    const key = type.kind === "object" && type.shape.name === null ? `{${flat.length}}` : show(type);
+    const key = keyOf(type);
     if (seen.has(key)) continue;
     seen.add(key);
     flat.push(type);
@@ -136,6 +136,27 @@ export function union(types: readonly Type[]): Type {
   const [only] = flat;
   if (flat.length <= 1) return only ?? nil;
   return { kind: "union", types: flat.slice(0, 30) };
+}
+
+/** The same for the same type, as far as that can be told without asking what fields and results are. */
+function keyOf(type: Type): unknown {
+  switch (type.kind) {
+    case "object":
+      return type.shape.name === null ? type.shape : `class ${type.shape.name}`;
+    case "function":
+      return type.signatures;
+    case "array": {
+      const key = keyOf(type.element);
+      return typeof key === "string" ? `${key}[]` : type;
+    }
+    case "basic":
+    case "generic":
+      return type.name;
+    case "literal":
+      return `= ${JSON.stringify(type.value)}`;
+    default:
+      return type;
+  }
 }
 
 export function membersOf(type: Type): Type[] {

@@ -65,12 +65,13 @@ class Checker {
         const starts = lineOffsets(doc.text);
         for (const { message, line, from, to } of doc.comment.problems) {
           const start = doc.from + (starts[line] ?? 0);
-          this.add(
-            "warning",
-            "annotation",
-            { from: start + from, to: start + Math.max(to, from + 1) },
-            message,
-          );
+          // What is missing at the end of a line is told of its last character.
+          const end = Math.max(to, from + 1) + start;
+          const isBeyond = end > doc.to || this.file.text[end - 1] === "\n";
+          const span = isBeyond
+            ? { from: start + from - 1, to: start + from }
+            : { from: start + from, to: end };
+          this.add("warning", "annotation", span, message);
         }
       }
       if (chunk.statement) this.visit(chunk.statement);
