@@ -108,14 +108,19 @@ const settle = async () => {
   clock.advance(60);
   for (let turns = 0; turns < 20; turns++) await Promise.resolve();
 };
-const typed = (id: string) =>
+const begun = (id: string) => hub.apply(id, { kind: "status", busy: true });
+const typed = (id: string) => {
   hub.apply(id, { kind: "message", real: true, event_id: null, persona: { agent: "build" } });
+  begun(id);
+};
 const idle = async (id: string) => {
   hub.apply(id, { kind: "status", busy: false });
   await settle();
 };
-const accept = (id: string, event_id: string) =>
+const accept = (id: string, event_id: string) => {
   hub.apply(id, { kind: "message", real: false, event_id, persona: {} });
+  begun(id);
+};
 const ready = async (id = "ses_1") => {
   typed(id);
   await idle(id);
@@ -301,6 +306,17 @@ describe("what may have been missed", () => {
     await settle();
     const event = push();
     await given(event);
+  });
+
+  it("is no turn's end while its turn has not begun: OpenCode says busy later than that it took the prompt in", async () => {
+    await ready();
+    const event = push();
+    await given(event);
+    hub.apply("ses_1", { kind: "message", real: false, event_id: event, persona: {} });
+    await hub.lookAgain();
+    await settle();
+    expect(calls.filter((call) => call.startsWith("completeClaim"))).toEqual([]);
+    expect(hub.session("ses_1").inflight?.event_id).toBe(event);
   });
 
   it("sessions that listened before a restart go on where that is wanted", async () => {

@@ -77,6 +77,28 @@ describe("what OpenCode 1.18 tells, as measured", () => {
     expect(session.inflight).toBeNull();
   });
 
+  it("idle that is told between a message and the beginning of its turn is that of the turn before", () => {
+    const late = run([...turn, claim("evt_1"), ours("evt_1"), idle, settled]);
+    expect(late.session.inflight?.event_id).toBe("evt_1");
+    expect(late.kinds).not.toContain("ack");
+    const { kinds } = run([busy, { kind: "output" }, idle, settled], rulesWith(), late.session);
+    expect(kinds).toEqual(["receipt", "settle", "ack", "end"]);
+    // The user's own message waits for its turn as well, so nothing comes between.
+    expect(ready(run([typed, idle, settled]).session)).toBe("it is busy");
+  });
+
+  it("a prompt that was accepted and never became a turn comes again", () => {
+    const accepted = run([...turn, claim("evt_1"), ours("evt_1")]).session;
+    const later = (session: Session, input: Input) => step(session, input, rulesWith(), 200_000);
+    const { acts } = later(later(accepted, idle).session, settled);
+    expect(acts).toContainEqual(
+      expect.objectContaining({
+        kind: "nack",
+        error: "OpenCode accepted the prompt and did not begin a turn",
+      }),
+    );
+  });
+
   it("retry counts as busy, and an abort of an idle session as nothing", () => {
     const { session } = run([...turn, claim("evt_1"), ours("evt_1"), busy, busy]);
     expect(ready(session)).toBe("it works on evt_1");

@@ -45,6 +45,8 @@ export interface Session {
   readonly failures: number;
   /** Takes nothing before. */
   readonly rest_until_ms: number;
+  /** A message came in whose turn has not begun: it should by then. 0: none is awaited. */
+  readonly starts_by_ms: number;
 }
 
 export interface Rules {
@@ -100,6 +102,8 @@ export interface Step {
 }
 
 const HOUR_MS = 3_600_000;
+/** From a message to the first sign of its turn; OpenCode takes seconds for the first one, on a busy machine more. */
+const START_MS = 120_000;
 const REST_BASE_MS = 30_000;
 const REST_MAX_MS = 600_000;
 
@@ -107,6 +111,7 @@ export function newSession(id: string): Session {
   return {
     ...{ id, phase: "unknown", child: false, archived: false, reverted: false, dedicated: false },
     ...{ topics: null, paused: null, persona: {}, inflight: null, times: [], failures: 0, rest_until_ms: 0 },
+    starts_by_ms: 0,
   };
 }
 
@@ -137,11 +142,11 @@ export function readiness(session: Session, topic: string, rules: Rules, now_ms:
 export function step(session: Session, input: Input, rules: Rules, now_ms: number): Step {
   switch (input.kind) {
     case "message":
-      return onMessage(session, input, rules);
+      return onMessage(session, input, rules, now_ms);
     case "status":
-      return onStatus(session, input.busy);
+      return onStatus(session, input.busy, now_ms);
     case "settled":
-      if (!input.idle) return { session: { ...session, phase: "busy" }, acts: [] };
+      if (!input.idle) return { session: { ...session, phase: "busy", starts_by_ms: 0 }, acts: [] };
       return turnEnded(session, rules, now_ms);
     case "error":
       return onError(session, input, rules, now_ms);
@@ -191,8 +196,16 @@ function onMessage(
   session: Session,
   { real, event_id, persona }: Extract<Input, { kind: "message" }>,
   rules: Rules,
+  now_ms: number,
 ): Step {
-  const next: Session = { ...session, phase: "busy", persona: renewed(session.persona, persona) };
+  // One that joins a turn which is under way ends with that.
+  const starts_by_ms = session.phase === "busy" ? session.starts_by_ms : now_ms + START_MS;
+  const next: Session = {
+    ...session,
+    phase: "busy",
+    starts_by_ms,
+    persona: renewed(session.persona, persona),
+  };
   const { inflight } = next;
   if (inflight && event_id === inflight.event_id && !inflight.accepted) {
     const accepted = { ...inflight, accepted: true };
@@ -207,19 +220,25 @@ function onMessage(
   return { session: { ...next, topics, paused: null, failures: 0, rest_until_ms: 0 }, acts: resumed };
 }
 
-/** `session.status` and `session.idle` tell the same, and after an error both come twice: only the change counts. */
-function onStatus(session: Session, busy: boolean): Step {
-  if (busy) return { session: { ...session, phase: "busy" }, acts: [] };
-  if (session.phase === "idle") return { session, acts: [] };
+/**
+ * `session.status` and `session.idle` tell the same, and after an error both come twice: only the change counts. One
+ * that comes between a message and the beginning of its turn tells of the turn before.
+ */
+function onStatus(session: Session, busy: boolean, now_ms: number): Step {
+  if (busy) return { session: { ...session, phase: "busy", starts_by_ms: 0 }, acts: [] };
+  if (session.phase === "idle" || session.starts_by_ms > now_ms) return { session, acts: [] };
   return { session: { ...session, phase: "idle" }, acts: [{ kind: "settle" }] };
 }
 
 function turnEnded(session: Session, rules: Rules, now_ms: number): Step {
-  const { inflight } = session;
-  const idle: Session = { ...session, phase: "idle" };
+  const { inflight, starts_by_ms } = session;
+  if (starts_by_ms > now_ms) return { session, acts: [] };
+  const idle: Session = { ...session, phase: "idle", starts_by_ms: 0 };
   // One that is not accepted yet is on its way: its turn is still to come.
   if (!inflight?.accepted) return { session: idle, acts: [{ kind: "pull" }] };
   if (inflight.error !== null && !inflight.replied) return nacked(idle, inflight.error, rules, now_ms);
+  if (starts_by_ms > 0 && !inflight.replied)
+    return nacked(idle, "OpenCode accepted the prompt and did not begin a turn", rules, now_ms);
   const free: Session = { ...idle, inflight: null, failures: inflight.error === null ? 0 : session.failures };
   const end: Act[] = [{ kind: "end", event_id: inflight.event_id }, { kind: "pull" }];
   if (inflight.replied) return { session: free, acts: end };
@@ -247,7 +266,7 @@ function onError(
     pauses && session.paused === null && session.topics !== null
       ? [tell(`takes no more events (${paused}) until you write to it`, "warning")]
       : [];
-  const stopped: Session = { ...session, paused };
+  const stopped: Session = { ...session, paused, starts_by_ms: 0 };
   if (!inflight) return { session: stopped, acts: told };
   // The prompt was taken in and then refused, as with an agent that is unknown: no turn begins, so none ends.
   if (!inflight.accepted) {
@@ -262,7 +281,7 @@ function seen(session: Session): Step {
   if (!inflight?.accepted || inflight.seen) return { session, acts: [] };
   const next = { ...inflight, seen: true };
   return {
-    session: { ...session, inflight: next },
+    session: { ...session, inflight: next, starts_by_ms: 0 },
     acts: [{ kind: "receipt", inflight: next, receipt: "seen", detail: null }],
   };
 }
@@ -361,8 +380,8 @@ function nacked(session: Session, error: string, rules: Rules, now_ms: number): 
 function onDisposed(session: Session, rules: Rules, now_ms: number): Step {
   const { inflight, phase } = session;
   if (!inflight) return { session, acts: [] };
-  if (phase === "idle" && inflight.accepted && inflight.error === null)
-    return turnEnded(session, rules, now_ms);
+  const hasEnded = phase === "idle" && session.starts_by_ms === 0;
+  if (hasEnded && inflight.accepted && inflight.error === null) return turnEnded(session, rules, now_ms);
   return nacked(session, inflight.error ?? "OpenCode ended in the middle of the turn", rules, now_ms);
 }
 
