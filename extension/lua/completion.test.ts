@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { openSandbox } from "../../service/workflows/lua/sandbox.ts";
-import { lauxlib, lua, toBytes, toDisplayText } from "../../service/workflows/lua/vm.ts";
+import { compile, lua, toBytes, toDisplayText } from "../../service/workflows/lua/vm.ts";
 import { place } from "./testing/fake.ts";
 
 /**
@@ -492,7 +492,7 @@ describe("completion", () => {
     const L = openSandbox(host);
     const program =
       'local r = {} for _, t in ipairs{{"", _G}, {"string.", string}, {"table.", table}, {"math.", math}} do for k in pairs(t[2]) do if type(k) == "string" then r[#r + 1] = t[1] .. k end end end return table.concat(r, " ")';
-    lauxlib.luaL_loadstring(L, toBytes(program));
+    expect(compile(L, program, "list")).toBe(true);
     lua.lua_pcallk(L, 0, 1, 0, 0, null as never);
     const real = toDisplayText(lua.lua_tostring(L, -1) ?? toBytes(""))
       .split(" ")

@@ -1,14 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { sourceFiles } from "../../../scripts/source-files.ts";
-import { lauxlib, lua, toBytes } from "../../../service/workflows/lua/vm.ts";
+import { compile, lauxlib } from "../../../service/workflows/lua/vm.ts";
 import type { Node } from "./ast.ts";
 import { parse, reparse, settle, type Tree } from "./document.ts";
 
 /** Whether the engine itself loads the text. */
 function loads(source: string): boolean {
   const L = lauxlib.luaL_newstate();
-  return lauxlib.luaL_loadbuffer(L, toBytes(source), null, toBytes("x")) === lua.LUA_OK;
+  return compile(L, source, "x");
 }
 
 /** What is said of a text, without the links between its nodes. */
