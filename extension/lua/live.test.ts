@@ -69,6 +69,18 @@ describe("live data", () => {
     expect(live.agents()?.map(({ name }) => name)).toEqual(["github-agent", "builder"]);
   });
 
+  it("asks once more when what it asked for went out of date on its way", async () => {
+    const { live, state, changes } = open();
+    live.agents();
+    state.names = ["github-agent", "builder"];
+    live.expire("agents");
+    await live.pending();
+    expect(changes()).toBe(1);
+    live.agents();
+    await live.pending();
+    expect(state.calls).toEqual(["agents", "agents"]);
+  });
+
   it("starts nothing: without a service it has nothing, and forgets what another one said", async () => {
     const { live, state } = open();
     state.ready = false;

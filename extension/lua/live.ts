@@ -38,6 +38,8 @@ interface Entry {
   /** The JSON of it, to tell whether anything changed. */
   text: string;
   fetching: Promise<void> | null;
+  /** What is being fetched was out of date before it came. */
+  isOutdated: boolean;
 }
 
 /** The running service's data for the language service: answers at once with what it has, and fetches behind that. */
@@ -63,8 +65,12 @@ export class LiveData implements LuaHost {
 
   /** What was fetched is out of date; it stays until something newer has come. */
   expire(kind: keyof typeof FRESH_MS): void {
-    for (const [key, entry] of this.#entries)
-      if (key.startsWith(`${kind} `)) entry.at = Number.NEGATIVE_INFINITY;
+    for (const [key, entry] of this.#entries) {
+      if (!key.startsWith(`${kind} `)) continue;
+      entry.at = Number.NEGATIVE_INFINITY;
+      // An answer on its way may have been made before.
+      entry.isOutdated = entry.fetching !== null;
+    }
   }
 
   /** Ends when all that is being fetched has come; null when nothing is. */
@@ -157,6 +163,7 @@ export class LiveData implements LuaHost {
       value: null,
       text: "null",
       fetching: null,
+      isOutdated: false,
     };
     this.#entries.set(name, entry);
     const isStale = this.#options.nowMs() - entry.at > FRESH_MS[kind];
@@ -173,14 +180,17 @@ export class LiveData implements LuaHost {
       const isNew = text !== entry.text;
       entry.text = text;
       if (isNew) entry.value = value;
+      const isAskedAgain = entry.isOutdated;
+      entry.isOutdated = false;
       entry.fetching = null;
-      entry.at = this.#options.nowMs();
-      if (isNew) this.#changes.fire();
+      entry.at = isAskedAgain ? Number.NEGATIVE_INFINITY : this.#options.nowMs();
+      if (isNew || isAskedAgain) this.#changes.fire();
     } catch (error) {
       // The editor goes on with what it has; the next question asks again.
       this.#options.debug(
         `${name.trim()} could not be read: ${error instanceof Error ? error.message : String(error)}`,
       );
+      entry.isOutdated = false;
       entry.fetching = null;
       entry.at = this.#options.nowMs();
     }
