@@ -9,6 +9,7 @@ import type { Output as Reply } from "../../contract/routes.ts";
 import { assertName, removeAction, writeAction, writeNamespace, writeStarter } from "../action-files.ts";
 import type { Context } from "../context.ts";
 import { given } from "../given.ts";
+import { requirePerson } from "../person.ts";
 import { approvalPart, printAction } from "../script-view.ts";
 import { printTable } from "../table.ts";
 import { count, styled } from "../text.ts";
@@ -185,6 +186,7 @@ async function approve(
   options: SourceOptions & { yes?: boolean; sha256?: string; reason?: string },
 ): Promise<void> {
   const { out } = context;
+  requirePerson(context);
   const shown = await fetchAction(context, name, options);
   if (shown.sha256 === null)
     throw new SignalboxError("action_source", shown.problem ?? `${name} can't be looked at`);
@@ -194,7 +196,7 @@ async function approve(
   const reply = await (await context.client()).approveAction({
     action: name,
     sha256: options.sha256 ?? shown.sha256,
-    by: context.agent(undefined) ?? "cli",
+    by: "cli",
     ...given({ reason: options.reason }),
     ...from(context, options),
   });

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Approval } from "../../contract/approvals.ts";
-import { SignalboxError } from "../../contract/errors.ts";
 import { printApproval } from "../approval-view.ts";
 import type { Context } from "../context.ts";
 import { given } from "../given.ts";
 import { wholeNumber } from "../parse.ts";
+import { requirePerson } from "../person.ts";
 import { printTable } from "../table.ts";
 import { showAge, showTime, styled } from "../text.ts";
 import { UsageError } from "../usage.ts";
@@ -81,18 +81,9 @@ async function list({ client, out }: Context, options: { limit: number; before?:
   });
 }
 
-/** Whoever goes by the name of an agent here does not decide, though the service would take it for the owner. */
-function refuseAgents(context: Context): void {
-  const agent = context.agent(undefined);
-  if (agent === undefined) return;
-  throw new SignalboxError("forbidden", `${agent} can't decide about this: a person has to`, {
-    hint: "If you are one, unset SIGNALBOX_AGENT and OC_AGENT_ID.",
-  });
-}
-
 async function approve(context: Context, id: string, options: ApproveOptions): Promise<void> {
   const { out } = context;
-  refuseAgents(context);
+  requirePerson(context);
   const { yes, code, sha256, reason } = options;
   if (yes && code === undefined && sha256 === undefined)
     throw new UsageError(
@@ -125,7 +116,7 @@ async function approve(context: Context, id: string, options: ApproveOptions): P
 }
 
 async function deny(context: Context, id: string, { reason }: { reason?: string }): Promise<void> {
-  refuseAgents(context);
+  requirePerson(context);
   const client = await context.client();
   const { effect } = await client.getApproval({ approval: id });
   const reply = await client.decideApproval({

@@ -5,6 +5,7 @@ import { statusPart } from "../event-view.ts";
 import { given } from "../given.ts";
 import { readInput } from "../input.ts";
 import { jsonObject, wholeNumber } from "../parse.ts";
+import { requirePerson } from "../person.ts";
 import { printTable } from "../table.ts";
 import { showAge, showTime, styled } from "../text.ts";
 
@@ -71,16 +72,18 @@ export function register(program: Command, context: Context): void {
     .command("retry")
     .description("try a failed, expired or unknown effect once more")
     .argument("<id>")
-    .action(async (id: string) =>
-      show(context, await (await context.client()).retryEffect({ effect_id: id })),
-    );
+    .action(async (id: string) => {
+      requirePerson(context);
+      show(context, await (await context.client()).retryEffect({ effect_id: id }));
+    });
   effects
     .command("skip")
     .description("end an open effect without doing it")
     .argument("<id>")
-    .action(async (id: string) =>
-      show(context, await (await context.client()).skipEffect({ effect_id: id })),
-    );
+    .action(async (id: string) => {
+      requirePerson(context);
+      show(context, await (await context.client()).skipEffect({ effect_id: id }));
+    });
 }
 
 interface ProposeOptions {

@@ -7,6 +7,7 @@ import type { Context } from "../context.ts";
 import { given } from "../given.ts";
 import { readInput } from "../input.ts";
 import { jsonObject, wholeNumber } from "../parse.ts";
+import { requirePerson } from "../person.ts";
 import { printTable } from "../table.ts";
 import { count, type Part, showAge, showTime, styled } from "../text.ts";
 import { UsageError } from "../usage.ts";
@@ -142,6 +143,7 @@ async function suggest(context: Context, { accept }: { accept?: number }): Promi
     out.result(reply, () => printSuggestions(context, suggestions));
     return;
   }
+  requirePerson(context);
   const chosen = suggestions[accept - 1];
   if (!chosen)
     throw new UsageError(`there is no suggestion ${accept}`, "signalbox policy suggest lists them.");
