@@ -56,6 +56,8 @@ export interface LuaDeps {
 
 const LUA = { language: "lua" };
 const DIAGNOSE_AFTER_MS = 250;
+/** Events come in crowds. */
+const LOOK_AFTER_MS = 1_000;
 /** How long a list of completions waits for what the service says to a first question. */
 const WAIT_MS = 300;
 
@@ -78,6 +80,7 @@ class LuaFiles implements Disposable {
   readonly #made = new WeakMap<CompletionItem, Completion>();
   readonly #disposables: { dispose(): void }[] = [];
   #service: LanguageService | null = null;
+  #look: NodeJS.Timeout | null = null;
   readonly #actions: ActionFiles;
 
   constructor(context: ExtensionContext, { link, log }: LuaDeps) {
@@ -105,6 +108,7 @@ class LuaFiles implements Disposable {
 
   dispose(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
+    if (this.#look) clearTimeout(this.#look);
     for (const one of this.#disposables) one.dispose();
   }
 
@@ -128,13 +132,7 @@ class LuaFiles implements Disposable {
           if (this.#isOurs(document)) this.#diagnoseSoon(document);
       }),
       this.#link.onState(() => this.#live.reset()),
-      this.#link.onEvent(({ type }) => {
-        if (!type.startsWith("signalbox.")) return;
-        this.#live.expire("workflows");
-        this.#live.expire("runs");
-        for (const document of workspace.textDocuments)
-          if (this.#isOurs(document)) this.#diagnoseSoon(document);
-      }),
+      this.#link.onEvent(() => this.#lookSoon()),
       workspace.registerTextDocumentContentProvider("signalbox-lua", {
         provideTextDocumentContent: ({ path }) => (path === "/sandbox.lua" ? sandboxLibrary : actionsLibrary),
       }),
@@ -208,6 +206,19 @@ class LuaFiles implements Disposable {
   #readActions(): void {
     this.#live.actions();
     if (this.#service) void this.#actions.read(this.#live.actionsFolder());
+  }
+
+  /** After events, however many: runs and counters of the workflows that are open have changed. */
+  #lookSoon(): void {
+    if (this.#look || !workspace.textDocuments.some((document) => this.#isOurs(document))) return;
+    this.#look = setTimeout(() => {
+      this.#look = null;
+      this.#live.expire("workflows");
+      this.#live.expire("runs");
+      this.#lensesChanged.fire();
+      for (const document of workspace.textDocuments)
+        if (this.#isOurs(document)) this.#diagnoseSoon(document);
+    }, LOOK_AFTER_MS);
   }
 
   #diagnoseSoon(document: TextDocument): void {
