@@ -31,6 +31,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   "workflow runs": ["signalbox workflow runs hello --status failed"],
   "workflow logs": ["signalbox workflow logs hello -f"],
+  "types list": ["signalbox types list --subject 'github.>'"],
+  "types export": ["signalbox types export"],
   run: [
     "signalbox run report.lua 7d",
     "signalbox run report.lua --actions ./my-actions --dry-run",
@@ -48,8 +50,6 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   "actions approve": ["signalbox actions approve text.words"],
   "actions update": ["signalbox actions update web.fetch"],
-  "types list": ["signalbox types list --subject 'github.>'"],
-  "types export": ["signalbox types export"],
   "schedules add": [
     'signalbox schedules add standup --cron "0 9 * * 1-5" --tz Europe/Berlin --topic inbox',
     "signalbox schedules add tick --every 10m --dry-run",
