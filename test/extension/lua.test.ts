@@ -184,16 +184,17 @@ describe("a workflow in the real editor", () => {
   });
 
   it("shows an error of the engine on its line, with the event that caused it", async () => {
-    await editor.call(
+    const isSaved = await editor.call(
       async (api, { path, text }) => {
         const document = await api.workspace.openTextDocument(api.Uri.file(path));
         const shown = await api.window.showTextDocument(document);
         const all = new api.Range(document.positionAt(0), document.positionAt(document.getText().length));
         await shown.edit((edit) => edit.replace(all, text));
-        await document.save();
+        return (await document.save()) && !document.isDirty;
       },
       { path: file, text: greeter },
     );
+    expect(isSaved).toBe(true);
     const { event_id } = await client.pushEvent({
       topic: "inbox",
       body: "bad",
