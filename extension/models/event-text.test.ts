@@ -26,7 +26,7 @@ const event: Event = {
   depth: 2,
   parked: false,
 };
-const none = { raw: null, deliveries: [], causes: [], caused: [], runs: [], effects: [] };
+const none = { raw: null, deliveries: [], causes: [], caused: [], runs: [], effects: [], receipts: [] };
 
 describe("an event's document", () => {
   it("shows payload, causes and what came of it", () => {

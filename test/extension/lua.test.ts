@@ -195,6 +195,8 @@ describe("a workflow in the real editor", () => {
       { path: file, text: greeter },
     );
     expect(isSaved).toBe(true);
+    // The service sees a saved file a moment later; until then the event would reach the text before.
+    await client.reloadWorkflows();
     const { event_id } = await client.pushEvent({
       topic: "inbox",
       body: "bad",
