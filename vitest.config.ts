@@ -2,7 +2,8 @@ import { configDefaults, defineConfig } from "vitest/config";
 import { missingForEditor } from "./scripts/editor-cache.ts";
 
 // The suites in the real editor need a server and a browser, which not every machine has. CI has to have them.
-const missing = missingForEditor();
+// A downloaded VS Code is used where its version is asked for, such as SIGNALBOX_E2E_DESKTOP=1.139.1.
+const missing = process.env.SIGNALBOX_E2E_DESKTOP ? null : missingForEditor();
 const leavesOutEditor = missing !== null && process.env.CI !== "true";
 if (leavesOutEditor)
   process.stderr.write(

@@ -13,6 +13,7 @@ import { secretVariables } from "./secrets.ts";
 import { ServiceLink } from "./service.ts";
 import { readSettings } from "./settings.ts";
 import { createStatusBar } from "./status-bar.ts";
+import { registerWorkflowTests } from "./testing.ts";
 import { createViews } from "./views/index.ts";
 
 /** Makes the parts and hands them to each other. Nothing is started here that nobody asked for. */
@@ -49,6 +50,7 @@ export function activate(context: ExtensionContext): void {
     registerDrafts(link, log),
     registerLua(context, { link, log }),
     registerMcp(context),
+    registerWorkflowTests(link),
     workspace.onDidChangeConfiguration((change) => {
       if (change.affectsConfiguration("signalbox.service.home")) void link.reopen();
     }),

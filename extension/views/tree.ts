@@ -96,7 +96,10 @@ function toTreeItem(row: Row): TreeItem {
     item.iconPath = new ThemeIcon(id, color === undefined ? undefined : new ThemeColor(color));
   }
   if (row.context !== undefined) item.contextValue = row.context;
-  if (row.spoken !== undefined) item.accessibilityInformation = { label: row.spoken };
+  // Without it a screen reader says label and tooltip, and leaves the state out.
+  item.accessibilityInformation = {
+    label: row.spoken ?? [row.label, row.description].filter(Boolean).join(", "),
+  };
   if (row.badge !== undefined) item.resourceUri = badgeUri(row.id, row.badge);
   if (row.command !== undefined) {
     item.command = { command: row.command.id, title: row.command.title, arguments: [{ row }] };

@@ -1,37 +1,274 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Client } from "../../service/client/index.ts";
-import { type Editor, openView, startEditor } from "../harness/editor.ts";
+import { chooseFromMenu, type Editor, openView, startEditor } from "../harness/editor.ts";
+import { startDeployer } from "../harness/editor-scene.ts";
 import { eventually } from "../harness/eventually.ts";
 
 let editor: Editor;
 let client: Client;
+let page: Page;
 beforeAll(async () => {
-  editor = await startEditor();
+  editor = await startEditor({
+    serviceFiles: { "workflows/hello.lua": 'signalbox.on("a.>", function(event) end)\n' },
+    settings: { "signalbox.events.pageSize": 20 },
+    // Every view has room for its rows.
+    size: { width: 1280, height: 1500 },
+  });
+  ({ page } = editor);
+  page.setDefaultTimeout(20_000);
 }, 180_000);
-afterAll(() => editor?.close());
+afterAll(async () => {
+  client?.close();
+  await editor?.close();
+});
 
-describe("the views", () => {
-  it("start the service by themselves, and the status bar says that it runs", async () => {
-    const { page } = editor;
+const run = (command: string) =>
+  editor.call(async (api, id) => void (await api.commands.executeCommand(id)), command);
+const row = (name: RegExp): Locator => page.getByRole("treeitem", { name }).first();
+const quickInput = () => page.locator(".quick-input-widget");
+const pick = (label: string | RegExp) =>
+  quickInput().locator(".monaco-list-row", { hasText: label }).first().click();
+async function type(prompt: string | RegExp, text: string): Promise<void> {
+  await quickInput().getByText(prompt).first().waitFor();
+  await quickInput().locator("input:not([type=checkbox])").first().fill(text);
+  await page.keyboard.press("Enter");
+}
+const choose = (name: RegExp, action: string) => chooseFromMenu(editor, row(name), action);
+
+describe("the events view", () => {
+  it("says that nothing has happened yet, with what to do", async () => {
     await openView(editor, "events");
     await page.getByRole("button", { name: /Signalbox .* runs/ }).waitFor();
     client = await editor.client();
-    await expect(client.getInfo()).resolves.toMatchObject({ name: "signalbox" });
     await page.getByText("Nothing has happened yet").waitFor();
+    await page.getByRole("button", { name: "Push Event" }).first().waitFor();
   });
 
-  it("show an event as it arrives, newest first", async () => {
-    const { page } = editor;
+  it("shows an event as it arrives, newest first", async () => {
     await client.pushEvent({ topic: "inbox", body: "Good morning" });
-    const row = page.getByRole("treeitem", { name: /message\.pushed, Good morning, pending/ });
-    await row.waitFor();
-    await client.pushEvent({ topic: "inbox", body: "Good evening" });
-    await page.getByRole("treeitem", { name: /Good evening/ }).waitFor();
-    const tree = page.getByRole("tree", { name: /Events/ });
+    await row(/message\.pushed, Good morning, pending/).waitFor();
+    await client.pushEvent({ topic: "inbox", body: "Good evening", correlation_id: "talk" });
+    await row(/Good evening/).waitFor();
     const labels = await eventually(
-      () => tree.getByRole("treeitem").allInnerTexts(),
+      () =>
+        page
+          .getByRole("tree", { name: /Events/ })
+          .getByRole("treeitem")
+          .allTextContents(),
       (texts) => texts.length >= 2,
     );
     expect(labels[0]).toContain("Good evening");
+  });
+
+  it("follows what becomes of an event", async () => {
+    const { claimed } = await client.claimEvents({ topic: "inbox", agent: "@bob" });
+    await row(/Good morning, processing/).waitFor();
+    await client.completeClaim({ event_id: claimed[0]?.event.id ?? "" });
+    await row(/Good morning, completed/).waitFor();
+  });
+
+  it("pages to any depth, in pages that stay as they are", async () => {
+    await client.pushEvents({
+      events: Array.from({ length: 130 }, (_, index) => ({ type: "load.made", body: `load ${index}` })),
+    });
+    await row(/load 129/).waitFor();
+    await run("signalbox.views.refresh");
+    await run("signalbox.events.clearFilter");
+    const older = page.getByRole("treeitem", { name: "Load Older Events" });
+    const tree = page.getByRole("tree", { name: /Events/ });
+    for (let seen = 0; seen < 8; seen++) {
+      await tree.focus();
+      await page.keyboard.press("End");
+      if ((await older.count()) === 0) break;
+      await older.click();
+      await eventually(
+        () => tree.locator('[aria-label*=" – "]').count(),
+        (count) => count > 0,
+      );
+    }
+    await tree.locator(".monaco-list-row", { hasText: " – " }).last().waitFor();
+  });
+
+  it("filters by words of the full text, says so, and clears it again", async () => {
+    void run("signalbox.events.filter");
+    await pick("Words in the text");
+    await type("Empty: any", "evening");
+    await row(/Good evening/).waitFor();
+    await eventually(
+      () => row(/load/).count(),
+      (count) => count === 0,
+    );
+    await page.getByText("“evening”").first().waitFor();
+    await client.pushEvent({ topic: "inbox", body: "another evening" });
+    await row(/another evening/).waitFor();
+    await run("signalbox.events.clearFilter");
+    await row(/load/).waitFor();
+  });
+
+  it("says so where the filter finds nothing", async () => {
+    void run("signalbox.events.filter");
+    await pick("Type");
+    await type("Empty: any", "no.such.type");
+    await page.getByText("No event matches the filter").waitFor();
+    await page.getByRole("button", { name: "Clear Filter" }).first().click();
+    await row(/load/).waitFor();
+  });
+
+  it("claims and answers as a person", async () => {
+    void run("signalbox.events.filter");
+    await pick("Topic");
+    await type("Empty: any", "inbox");
+    await choose(/another evening|Good evening/, "Claim Event…");
+    await page.locator('.monaco-editor[data-uri^="signalbox-event"]').waitFor();
+    const claimed = await client.findEvents({ topic: "inbox", status: "processing" });
+    expect(claimed.events).toHaveLength(1);
+    await editor.call(async (api) => {
+      const uri = api.window.activeTextEditor?.document.uri;
+      void api.commands.executeCommand("signalbox.event.reply", uri);
+    });
+    await type("The answer is an event too", "Good night");
+    await eventually(
+      async () => (await client.findEvents({ type: "message.replied" })).events.map(({ body }) => body),
+      (bodies) => bodies.includes("Good night"),
+    );
+    await run("signalbox.events.clearFilter");
+  });
+});
+
+describe("the topics view", () => {
+  it("counts, and empties only after a question", async () => {
+    await openView(editor, "topics");
+    await row(/inbox.*pending/).waitFor();
+    // A window with the tests' bridge shows no dialogs; another one does.
+    const other = await editor.openWindow();
+    await other.getByRole("tab", { name: "Signalbox" }).first().click();
+    const inbox = other.getByRole("treeitem", { name: /^inbox/ }).first();
+    await inbox.waitFor();
+    const dialog = other.locator(".monaco-dialog-box");
+    const purge = async (button: string) => {
+      await chooseFromMenu({ page: other }, inbox, "Purge Topic…");
+      await other.locator(".quick-input-widget .monaco-list-row", { hasText: "pending" }).first().click();
+      await dialog.getByText(/Purge \d+ pending deliveries of inbox/).waitFor();
+      await dialog.getByRole("button", { name: button, exact: true }).click();
+      await dialog.waitFor({ state: "detached" });
+    };
+    const pending = async () => (await client.getTopic({ topic: "inbox" })).counts.pending;
+    await purge("Cancel");
+    expect(await pending()).toBeGreaterThan(0);
+    await purge("Purge");
+    await eventually(pending, (count) => count === 0);
+    await other.close();
+  });
+
+  it("pauses and goes on", async () => {
+    await choose(/^inbox/, "Pause Topic");
+    await row(/inbox.*paused/).waitFor();
+    expect((await client.getTopic({ topic: "inbox" })).paused).toBe(true);
+    await choose(/^inbox/, "Resume Topic");
+    await eventually(
+      async () => (await client.getTopic({ topic: "inbox" })).paused,
+      (paused) => !paused,
+    );
+  });
+
+  it("edits the prompt as a document", async () => {
+    await choose(/^inbox/, "Edit Prompt");
+    await page.locator('.monaco-editor[data-uri^="signalbox-prompt"]').waitFor();
+    await editor.call(async (api) => {
+      const active = api.window.activeTextEditor;
+      await active?.edit((edit) => edit.insert(new api.Position(0, 0), "You answer kindly."));
+      await active?.document.save();
+    });
+    expect((await client.getTopic({ topic: "inbox" })).prompt).toBe("You answer kindly.");
+  });
+
+  it("makes dead letters claimable again", async () => {
+    await client.createTopic({ name: "doomed", max_attempts: 1 });
+    const { event_id } = await client.pushEvent({ topic: "doomed", body: "hopeless" });
+    await client.claimEvents({ topic: "doomed", agent: "@bob" });
+    await client.failClaim({ event_id, error: "no" });
+    await row(/doomed.*1 dead/).waitFor();
+    await choose(/^doomed/, "Redrive Dead Letters");
+    await eventually(
+      async () => (await client.getTopic({ topic: "doomed" })).counts,
+      (counts) => counts.dead === 0 && counts.pending === 1,
+    );
+  });
+});
+
+describe("the agents view", () => {
+  it("shows an agent with its state and commands, and runs one by a form", async () => {
+    await startDeployer(client);
+    await openView(editor, "agents");
+    await row(/deployer, online/).waitFor();
+    await row(/deployer, online/).click();
+    const command = page.locator(".monaco-list-row", { hasText: "Deploy a version" }).first();
+    await command.waitFor();
+    await chooseFromMenu(editor, command, "Run Command…");
+    await type("version", "3.2.1");
+    await pick("web-2");
+    await eventually(
+      async () => (await client.listEffects({ target: "deployer", state: "succeeded" })).effects,
+      (effects) => effects.some(({ payload }) => payload.version === "3.2.1" && payload.host === "web-2"),
+    );
+  });
+
+  it("says when it is gone", async () => {
+    await client.goOffline({ agent: "deployer" });
+    await row(/deployer, offline/).waitFor();
+  });
+});
+
+describe("the other views", () => {
+  it("lead from a workflow to the line of its handler", async () => {
+    await openView(editor, "workflows");
+    await row(/hello, active/).click();
+    await row(/^a\.>/).click();
+    await page.locator('.monaco-editor[data-uri$="hello.lua"]').waitFor();
+  });
+
+  it("disable and enable a workflow", async () => {
+    await choose(/hello, active/, "Disable Workflow");
+    await row(/hello, disabled/).waitFor();
+    await choose(/hello, disabled/, "Enable Workflow");
+    await row(/hello, active/).waitFor();
+  });
+
+  it("pause a schedule", async () => {
+    await client.createSchedule({ name: "nightly", cron: "0 3 * * *", time_zone: "UTC" });
+    await openView(editor, "schedules");
+    await row(/^nightly/).waitFor();
+    await choose(/^nightly/, "Pause Schedule");
+    await row(/nightly.*paused/).waitFor();
+  });
+
+  it("settle what happened while one was away", async () => {
+    await openView(editor, "away");
+    const items = await client.getAway({ by: "me" });
+    expect(items.items.length).toBeGreaterThan(0);
+    await run("signalbox.away.seen");
+    await page.getByText("Nothing happened that needs you").waitFor();
+  });
+});
+
+describe("a window with 10,000 events", () => {
+  it("draws a burst of them in a few batches, without a row too many", async () => {
+    await openView(editor, "events");
+    const begin = performance.now();
+    for (let batch = 0; batch < 10; batch++)
+      await client.pushEvents({
+        events: Array.from({ length: 1_000 }, (_, index) => ({
+          type: "burst.made",
+          body: `burst ${batch}-${index}`,
+        })),
+      });
+    await row(/burst 9-999/).waitFor();
+    const seconds = (performance.now() - begin) / 1_000;
+    expect(seconds).toBeLessThan(30);
+    const log = readFileSync(join(editor.home, "service.log"), "utf8");
+    expect(log).not.toContain('"level":50');
   });
 });

@@ -5,7 +5,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type Browser, type BrowserContext, chromium, type FrameLocator, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type FrameLocator,
+  type Locator,
+  type Page,
+} from "playwright-core";
 import type * as vscode from "vscode";
 import {
   editorCacheDir,
@@ -15,11 +22,14 @@ import {
 } from "../../scripts/editor-cache.ts";
 import { repository } from "../../scripts/source-files.ts";
 import { type Client, connect } from "../../service/client/index.ts";
+import { startDesktop } from "./editor-desktop.ts";
 import { eventually } from "./eventually.ts";
 
 /** Loading takes 6 to 13 s on two idle cores; a limit against hangs, never a measure. */
 const LOAD_TIMEOUT_MS = 120_000;
 export const STEP_TIMEOUT_MS = 60_000;
+
+const bridgeFolder = join(repository, "test/harness/editor-bridge");
 
 export interface EditorOptions {
   /** Files of the folder that is opened, by path. */
@@ -51,6 +61,7 @@ export interface Editor {
 }
 
 export async function startEditor(options: EditorOptions = {}): Promise<Editor> {
+  if (process.env.SIGNALBOX_E2E_DESKTOP) return startOnDesktop(process.env.SIGNALBOX_E2E_DESKTOP, options);
   const missing = missingForEditor();
   if (missing !== null) throw new Error(`${missing} is missing: npm run setup:e2e`);
   const root = mkdtempSync(join(tmpdir(), "signalbox-editor-"));
@@ -64,13 +75,43 @@ export async function startEditor(options: EditorOptions = {}): Promise<Editor> 
       reducedMotion: "reduce",
     });
     const page = await openPage(context, server.url, place, true);
-    return editorOf({ root, place, server, browser, context, page });
+    const stop = async () => {
+      await browser?.close();
+      await stopServer(server.child);
+    };
+    return editorOf({
+      root,
+      place,
+      page,
+      stop,
+      openWindow: () => openPage(context, server.url, place, false),
+    });
   } catch (error) {
     await browser?.close();
     await stopServer(server.child);
     rmSync(root, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** @param version as `1.139.1`; see editor-desktop.ts */
+async function startOnDesktop(version: string, options: EditorOptions): Promise<Editor> {
+  const root = mkdtempSync(join(tmpdir(), "signalbox-editor-"));
+  const place = prepare(root, options);
+  const desktop = await startDesktop({
+    version,
+    ...place,
+    vsix: vsixFile(),
+    bridge: { extension: bridgeFolder, run: join(bridgeFolder, "run.cjs") },
+    env: editorEnvironment(place),
+    isRestricted: options.isRestricted === true,
+    askForWindow: async () => {
+      await ask(place.bridge, `return vscode.commands.executeCommand("workbench.action.newWindow")`, null);
+    },
+  });
+  desktop.page.setDefaultTimeout(STEP_TIMEOUT_MS);
+  await untilAnswers(place.bridge);
+  return editorOf({ root, place, page: desktop.page, openWindow: desktop.openWindow, stop: desktop.close });
 }
 
 interface Place {
@@ -149,16 +190,7 @@ async function startServer(root: string, place: Place, options: EditorOptions): 
     "--extensions-dir",
     place.extensions,
   ];
-  const env = {
-    ...Object.fromEntries(
-      Object.entries(process.env).filter(
-        ([name]) => !/^(VSCODE_|CODE_SERVER|PORT$|PASSWORD$|SIGNALBOX_|VITEST|NODE_ENV|CI$)/.test(name),
-      ),
-    ),
-    EXTENSIONS_GALLERY: '{"serviceUrl":""}',
-    SIGNALBOX_HOME: place.home,
-    SIGNALBOX_TEST_BRIDGE: place.bridge,
-  };
+  const env = { ...editorEnvironment(place), EXTENSIONS_GALLERY: '{"serviceUrl":""}' };
   execFileSync(process.execPath, [found.entry, ...common, "--install-extension", vsixFile()], {
     env,
     stdio: "ignore",
@@ -178,6 +210,15 @@ async function startServer(root: string, place: Place, options: EditorOptions): 
   ];
   const child = spawn(process.execPath, [found.entry, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   return { child, url: await addressOf(child) };
+}
+
+/** Of the tests' own environment nothing that an editor, the service or a test runner would take for its own. */
+function editorEnvironment(place: Place): Record<string, string> {
+  const own = /^(VSCODE_|CODE_SERVER|ELECTRON_|PORT$|PASSWORD$|SIGNALBOX_|VITEST|NODE_ENV|CI$)/;
+  const kept = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !own.test(entry[0]),
+  );
+  return { ...Object.fromEntries(kept), SIGNALBOX_HOME: place.home, SIGNALBOX_TEST_BRIDGE: place.bridge };
 }
 
 /** The port is chosen by the system, so that suites can run side by side. */
@@ -229,29 +270,33 @@ async function openPage(
     await page.exposeFunction("codeAutomationLog", () => {});
     await page.exposeFunction("codeAutomationExit", () => {});
     const remote = (path: string) => `vscode-remote://${new URL(url).host}${path}`;
-    const bridge = join(repository, "test/harness/editor-bridge");
     const payload = [
-      ["extensionDevelopmentPath", remote(bridge)],
-      ["extensionTestsPath", remote(join(bridge, "run.cjs"))],
+      ["extensionDevelopmentPath", remote(bridgeFolder)],
+      ["extensionTestsPath", remote(join(bridgeFolder, "run.cjs"))],
     ];
     address.searchParams.set("payload", JSON.stringify(payload));
   }
   await page.goto(address.href, { waitUntil: "commit", timeout: LOAD_TIMEOUT_MS });
   await page.locator(".part.statusbar").waitFor({ timeout: LOAD_TIMEOUT_MS });
-  if (isBridged) await eventually(() => existsSync(place.bridge), Boolean, LOAD_TIMEOUT_MS);
+  if (isBridged) await untilAnswers(place.bridge);
   return page;
+}
+
+async function untilAnswers(bridge: string): Promise<void> {
+  const answers = () => ask(bridge, "return true", null).catch(() => false); // Not there yet.
+  await eventually(answers, Boolean, LOAD_TIMEOUT_MS);
 }
 
 interface Running {
   readonly root: string;
   readonly place: Place;
-  readonly server: Server;
-  readonly browser: Browser;
-  readonly context: BrowserContext;
   readonly page: Page;
+  openWindow(): Promise<Page>;
+  /** Ends the editor. */
+  stop(): Promise<void>;
 }
 
-function editorOf({ root, place, server, browser, context, page }: Running): Editor {
+function editorOf({ root, place, page, openWindow, stop }: Running): Editor {
   const client = () => connect({ home: place.home, start: false, env: {} });
   return {
     page,
@@ -260,10 +305,9 @@ function editorOf({ root, place, server, browser, context, page }: Running): Edi
     call: async (run, arg) =>
       (await ask(place.bridge, `return (${run})(vscode, arg, require)`, arg)) as never,
     client,
-    openWindow: () => openPage(context, server.url, place, false),
+    openWindow,
     async close() {
-      await browser.close();
-      await stopServer(server.child);
+      await stop();
       await stopService(client);
       rmSync(root, { recursive: true, force: true, maxRetries: 5 });
     },
@@ -324,6 +368,25 @@ export async function openView({ call, page }: Editor, name: string): Promise<vo
     await api.commands.executeCommand(`signalbox.${id}.focus`);
   }, name);
   await page.locator(".part.sidebar").waitFor();
+}
+
+/** Presses an entry of a row's menu. In a menu's first moments the editor takes no press, so it is pressed until it is gone. */
+export async function chooseFromMenu(
+  { page }: Pick<Editor, "page">,
+  row: Locator,
+  entry: string,
+): Promise<void> {
+  await row.click({ button: "right" });
+  const item = page.getByRole("menuitem", { name: entry });
+  await item.waitFor();
+  await eventually(
+    async () => {
+      await item.click({ timeout: 1_000 }).catch(() => {}); // It goes away as soon as a press has counted.
+      return item.count();
+    },
+    (count) => count === 0,
+    STEP_TIMEOUT_MS,
+  );
 }
 
 /** The document of a webview: the editor keeps it two frames deep. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { CODE_SERVER } from "../../scripts/editor-cache.ts";
+import { extensionWords, wordsFile } from "../../scripts/extension-words.ts";
 import { repository, sourceFiles } from "../../scripts/source-files.ts";
 
 const read = (path: string) => JSON.parse(readFileSync(join(repository, path), "utf8")) as unknown;
@@ -96,6 +97,10 @@ describe("the extension's manifest", () => {
 
   it("is woken by what it is for, never by everything", () => {
     expect(manifest.activationEvents).not.toContain("*");
+  });
+
+  it("has every word that it says ready for translators", () => {
+    expect(readFileSync(join(repository, wordsFile), "utf8")).toBe(extensionWords());
   });
 
   it("asks for no newer editor than the one that it is tested in, or than its types are of", () => {
