@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { SignalboxError } from "./contract/errors.ts";
+import { tidyWhenQuiet } from "./lib/heap.ts";
 
 /** Another service holds the lock (EX_TEMPFAIL): whoever started this one uses that. */
 const EXIT_ALREADY_RUNNING = 75;
@@ -75,6 +76,7 @@ async function main(): Promise<void> {
     ...(luaWorker === undefined ? {} : { luaWorker }),
   });
   for (const warning of loaded.warnings) log.warn(warning);
+  tidyWhenQuiet();
   const shutDown = () => {
     setTimeout(() => {
       log.error("some parts did not stop in time");

@@ -1,6 +1,7 @@
 /** Entry of a worker thread that runs workflows; pool.ts starts it. */
 import { getHeapStatistics } from "node:v8";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { tidyWhenQuiet } from "../../lib/heap.ts";
 import { type FromWorker, Shared, type ToWorker, type WorkerData } from "./protocol.ts";
 import { type JobMeter, Scheduler } from "./scheduler.ts";
 
@@ -43,6 +44,7 @@ port.on("message", (batch: ToWorker[]) => {
   work();
 });
 flush();
+tidyWhenQuiet();
 
 /** Computes until nothing is left, hearing new messages between turns. */
 function work(): void {

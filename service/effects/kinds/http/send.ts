@@ -1,4 +1,4 @@
-import { Agent, buildConnector, type Dispatcher, request } from "undici";
+import type { Agent, Dispatcher } from "undici";
 import type { JsonObject } from "../../../contract/common.ts";
 import { SignalboxError } from "../../../contract/errors.ts";
 import { maskUrl } from "../mask.ts";
@@ -61,11 +61,26 @@ export interface HttpClient {
 
 /** A client whose every connection is checked against `rules`, also after a redirect. `lookup` is for tests. */
 export function createHttpClient(rules: AddressRules, limits: HttpLimits, lookup?: Lookup): HttpClient {
+  // Loaded with the first request: most services send none, and it takes megabytes.
+  let opened: Promise<Agent> | undefined;
+  return {
+    async send(given) {
+      opened ??= openAgent(rules, limits, lookup);
+      return follow(await opened, given, rules, limits);
+    },
+    async close() {
+      await (await opened)?.destroy();
+    },
+  };
+}
+
+async function openAgent(rules: AddressRules, limits: HttpLimits, lookup?: Lookup): Promise<Agent> {
+  const { Agent, buildConnector } = await import("undici");
   const connector = buildConnector({
     timeout: limits.timeoutMs,
     lookup: (lookup ?? guardedLookup(rules)) as never,
   });
-  const agent = new Agent({
+  return new Agent({
     connect(options, callback) {
       connector(options, (error, socket) => {
         if (error || !socket) return callback(error ?? new Error("no connection"), null);
@@ -80,10 +95,6 @@ export function createHttpClient(rules: AddressRules, limits: HttpLimits, lookup
     },
     maxHeaderSize: 32_768,
   });
-  return {
-    send: (given) => follow(agent, given, rules, limits),
-    close: () => agent.destroy(),
-  };
 }
 
 interface Hop {
@@ -157,8 +168,9 @@ async function sendOnce(
   maxBytes: number,
 ): Promise<Pick<HttpAnswer, "status" | "headers" | "bytes" | "isTruncated">> {
   try {
-    const reply = await request(url, {
-      dispatcher: agent,
+    const reply = await agent.request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
       method: method as Dispatcher.HttpMethod,
       headers,
       body,

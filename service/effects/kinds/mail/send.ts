@@ -1,5 +1,5 @@
 import type { SecureContextOptions } from "node:tls";
-import { createTransport, type SendMailOptions } from "nodemailer";
+import type { SendMailOptions } from "nodemailer";
 import type SMTPTransport from "nodemailer/lib/smtp-transport";
 import { SignalboxError } from "../../../contract/errors.ts";
 import type { Secret } from "../../../lib/secret.ts";
@@ -43,6 +43,8 @@ export async function sendMail(server: MailServer, mail: Mail, signal: AbortSign
       },
     );
   const stage = { hasData: false };
+  // Loaded with the first mail: most services send none.
+  const { createTransport } = await import("nodemailer");
   const transport = createTransport(optionsOf(server, stage));
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(new Error("the service stopped"));
