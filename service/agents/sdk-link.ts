@@ -4,6 +4,7 @@ import type { Agent, Command, CommandSpec } from "../contract/agents.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
 import { pause } from "./sdk-pause.ts";
 
 export interface Counters {
@@ -13,7 +14,7 @@ export interface Counters {
 }
 
 export interface LinkOptions {
-  readonly client: Pick<Client, "registerAgent" | "beat" | "goOffline" | "streamCommands">;
+  readonly client: Pick<Client, "registerAgent" | "beat" | "goOffline" | "resumeCommands">;
   readonly clock: Clock;
   readonly registration: { name: string; version: string; capabilities: string[]; commands: CommandSpec[] };
   readonly counters: Readonly<Counters>;
@@ -39,6 +40,8 @@ const MOST_IDS = 1_000;
 
 export class Link {
   readonly #options: LinkOptions;
+  /** Tells this process from others of the agent. */
+  readonly #session = newId("ses");
   readonly #listening = new AbortController();
   readonly #beats = new AbortController();
   #cancelBeat: (() => void) | undefined;
@@ -126,14 +129,18 @@ export class Link {
 
   /** @throws SignalboxError why the connection is lost */
   async #listen(): Promise<void> {
-    const { client, registration, capacity, onCommand } = this.#options;
+    const { client, registration, capacity, effectIds, onCommand } = this.#options;
     const lost = new AbortController();
     // The client would connect again by itself, but a service that started anew has to be told first who this is.
     const onReconnect = (error: unknown) =>
       lost.abort(error ?? new SignalboxError("service_unreachable", "the service closed the connection"));
     const signal = AbortSignal.any([this.#listening.signal, lost.signal]);
-    const query = { agent: registration.name, capacity };
-    for await (const command of client.streamCommands(query, { signal, onReconnect })) onCommand(command);
+    // All that the connection before has brought is in hand by now, so the rest of it was lost on its way.
+    const said = {
+      ...{ agent: registration.name, session: this.#session },
+      ...{ in_hand: effectIds(), capacity },
+    };
+    for await (const command of client.resumeCommands(said, { signal, onReconnect })) onCommand(command);
     lost.signal.throwIfAborted();
   }
 }

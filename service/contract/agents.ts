@@ -82,6 +82,18 @@ export const commandStreamQuery = z.strictObject({
   capacity: z.coerce.number().int().min(1).max(1_000).default(16),
 });
 
+export const resumeCommands = z.strictObject({
+  /**
+   * Names one process of the agent, anew with each of its starts. What was sent to it and is not in hand never
+   * arrived there, and is sent again.
+   */
+  session: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "8 to 64 letters, digits, _ and -"),
+  /** Ids of the commands that it received and has not answered. They stay its own. */
+  in_hand: z.array(z.string()).max(10_000).default([]),
+  /** Commands it takes at once, with those in hand. */
+  capacity: z.int().min(1).max(1_000).default(16),
+});
+
 export const commandResult = z.strictObject({
   lease: z.string().optional(),
   status: z.enum(["succeeded", "failed"]),

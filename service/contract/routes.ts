@@ -354,6 +354,15 @@ export const routes = {
     reply: agents.command,
     stream: "sse",
   },
+  resumeCommands: {
+    method: "POST",
+    path: "/v1/agents/:agent/commands/stream",
+    summary: "Say which commands are in hand, and receive the others as they come.",
+    params: agentName,
+    body: agents.resumeCommands,
+    reply: agents.command,
+    stream: "sse",
+  },
   sendCommand: {
     method: "POST",
     path: "/v1/agents/:agent/commands",

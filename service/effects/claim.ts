@@ -1,6 +1,7 @@
 import { agentName } from "../contract/agent-name.ts";
 import type { Command } from "../contract/agents.ts";
 import type { Clock } from "../lib/clock.ts";
+import { newId } from "../lib/ids.ts";
 import type { Wakeups } from "../lib/wakeups.ts";
 import { type EffectLane, type EffectRow, laneOf, type Store } from "../store/store.ts";
 import type { EffectSteps } from "./steps.ts";
@@ -10,6 +11,8 @@ export interface ClaimOptions {
   limit: number;
   waitMs: number;
   leaseMs: number;
+  /** The process of the agent that it is for, which may say later what never arrived there. */
+  session?: string | undefined;
 }
 
 /** Takes what is approved in a lane, or waits for it. What an aborted call took goes back at once. */
@@ -33,6 +36,7 @@ export async function claimWaiting(
         ...lane,
         by: agentName(request.by),
         limit: request.limit,
+        lease: request.session === undefined ? undefined : leaseOf(request.session),
         lease_ms: request.leaseMs,
         now_ms: clock.nowMs(),
       })
@@ -65,8 +69,18 @@ async function withoutChanged(steps: EffectSteps, rows: EffectRow[]): Promise<Ef
   return rows.filter((_, index) => found[index]);
 }
 
-/** Nobody is there any more to carry it out. */
-async function giveBack(store: Store, row: EffectRow, now_ms: number): Promise<void> {
+/** A lease that tells whose it is, so that this is known after a restart too. */
+function leaseOf(session: string): string {
+  return newId(session);
+}
+
+/** Whether it was given to this session, and to no other whose name begins the same. */
+export function isLeaseOf(session: string, lease: string | null): boolean {
+  return lease?.slice(0, lease.lastIndexOf("_")) === session;
+}
+
+/** Nobody is there any more to carry it out, or it never arrived. */
+export async function giveBack(store: Store, row: EffectRow, now_ms: number): Promise<void> {
   await store.changeEffect(row.id, {
     from: ["running"],
     lease: row.lease ?? undefined,

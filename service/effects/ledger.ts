@@ -10,7 +10,7 @@ import type { Closeable } from "../lib/scope.ts";
 import { Wakeups } from "../lib/wakeups.ts";
 import type { EffectDraft, EffectLane, EffectRow, Store } from "../store/store.ts";
 import { Approvals } from "./approvals.ts";
-import { type ClaimOptions, claimWaiting, toCommand } from "./claim.ts";
+import { type ClaimOptions, claimWaiting, giveBack, isLeaseOf, toCommand } from "./claim.ts";
 import { createDraft, type DraftOptions, type Judge, type Proposal } from "./draft.ts";
 import { Judging } from "./judging.ts";
 import type { EffectKind } from "./kinds/kind.ts";
@@ -37,6 +37,12 @@ export interface EffectLedger extends Closeable {
   claim(agent: string, request: ClaimOptions, signal: AbortSignal): Promise<Command[]>;
   /** The same for whoever carries out a connector's commands or a kind. */
   take(lane: EffectLane, request: ClaimOptions, signal: AbortSignal): Promise<EffectRow[]>;
+  /**
+   * Gives back at once what was handed out to this session of the agent and is not in its hands. Only the session
+   * itself may say that: of others nobody knows whether they are gone or only away.
+   * @returns ids of what is in its hands under a lease that holds
+   */
+  release(agent: string, session: string, inHand: readonly string[]): Promise<string[]>;
   /** Renews the leases of what `by` is working on. */
   extend(ids: string[], by: string): Promise<void>;
   /** What may become of one effect. */
@@ -129,6 +135,7 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
       return rows.map(toCommand);
     },
     take,
+    release: (agent, session, inHand) => releaseLost(options, agentName(agent), session, inHand),
     extend: (ids, by) => store.extendEffects(ids, agentName(by), clock.nowMs() + BEAT_LEASE_MS),
     async resume() {
       for (const row of await store.proposedEffects()) judging.start(row.id);
@@ -144,6 +151,23 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
     },
     close: () => void stop(),
   };
+}
+
+/** What never arrived was never begun, so it does no harm to hand out again what may be done only once. */
+async function releaseLost(
+  { store, clock }: LedgerOptions,
+  target: string,
+  session: string,
+  inHand: readonly string[],
+): Promise<string[]> {
+  const arrived = new Set(inHand);
+  const kept: string[] = [];
+  for (const row of await store.runningEffects()) {
+    if (row.kind !== "command" || row.target !== target || !isLeaseOf(session, row.lease)) continue;
+    if (arrived.has(row.id)) kept.push(row.id);
+    else await giveBack(store, row, clock.nowMs());
+  }
+  return kept;
 }
 
 /** An agent gets the effect's id as idempotency key, so it may be told twice unless it said that once is the limit. */

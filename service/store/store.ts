@@ -415,7 +415,14 @@ export interface Store extends Closeable {
   listEffects(query: EffectQuery): Promise<EffectRow[]>;
   /** Takes approved effects of a lane whose time has come, in the order they were asked for. */
   claimEffects(
-    request: EffectLane & { by: string; limit: number; lease_ms: number; now_ms: number },
+    request: EffectLane & {
+      by: string;
+      limit: number;
+      /** Never given before; the store makes one when it is left out. */
+      lease?: string | undefined;
+      lease_ms: number;
+      now_ms: number;
+    },
   ): Promise<EffectRow[]>;
   /** Compare and set; null when it is not in a state of `from`, or under another lease. */
   changeEffect(id: string, change: EffectChange): Promise<EffectRow | null>;

@@ -4,7 +4,7 @@ import type { Parsed } from "../../contract/routes.ts";
 import type { Proposal } from "../../effects/ledger.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Handlers } from "../register.ts";
-import type { EventStream } from "../stream.ts";
+import { CommandStreams } from "./command-streams.ts";
 import type { Parts } from "./parts.ts";
 
 type AgentRoutes =
@@ -16,6 +16,7 @@ type AgentRoutes =
   | "goOffline"
   | "claimCommands"
   | "streamCommands"
+  | "resumeCommands"
   | "sendCommand"
   | "listEffects"
   | "getEffect"
@@ -23,12 +24,11 @@ type AgentRoutes =
   | "retryEffect"
   | "skipEffect";
 
-const STREAM_WAIT_MS = 600_000;
-const STREAM_LEASE_MS = 90_000;
 const ok = { ok: true } as const;
 
 export function agentHandlers(parts: Parts): Pick<Handlers, AgentRoutes> {
   const { store, agents, ledger } = parts;
+  const streams = new CommandStreams(parts);
   return {
     listAgents: async () => ({ agents: await agents.list() }),
     registerAgent: (input) => agents.register(input),
@@ -51,7 +51,8 @@ export function agentHandlers(parts: Parts): Pick<Handlers, AgentRoutes> {
       const claim = { by: agent, limit, waitMs: wait_ms, leaseMs: lease_ms };
       return { commands: await ledger.claim(agent, claim, signal) };
     },
-    streamCommands: ({ agent, capacity }, stream) => streamCommands(parts, agent, capacity, stream),
+    streamCommands: (input, stream) => streams.send(input, stream),
+    resumeCommands: ({ in_hand, ...input }, stream) => streams.resume(input, in_hand, stream),
     sendCommand: (input) => sendCommand(parts, input),
     async listEffects(input) {
       const rows = await store.listEffects(input);
@@ -109,41 +110,4 @@ async function sendCommand({ ledger }: Parts, input: Parsed<"sendCommand">): Pro
     expires_in_ms,
   };
   return ledger.propose(proposal);
-}
-
-/** Pushes commands as they are approved, never more than the agent takes at once. */
-async function streamCommands(
-  { ledger, agents, store }: Parts,
-  agent: string,
-  capacity: number,
-  stream: EventStream,
-): Promise<void> {
-  await agents.refuseConnector(agent);
-  stream.open();
-  const leave = agents.connected(agent);
-  const out = new Set<string>();
-  let proceed = () => {};
-  const stop = store.onCommitted(({ changed }) => {
-    for (const id of changed) if (out.delete(id)) proceed();
-  });
-  stream.signal.addEventListener("abort", () => proceed(), { once: true });
-  try {
-    while (!stream.signal.aborted) {
-      if (out.size >= capacity) {
-        await new Promise<void>((resolve) => {
-          proceed = resolve;
-        });
-        continue;
-      }
-      const limit = Math.min(100, capacity - out.size);
-      const claim = { by: agent, limit, waitMs: STREAM_WAIT_MS, leaseMs: STREAM_LEASE_MS };
-      for (const command of await ledger.claim(agent, claim, stream.signal)) {
-        out.add(command.effect_id);
-        stream.send(command, command.effect_id, "command");
-      }
-    }
-  } finally {
-    stop();
-    leave();
-  }
 }

@@ -183,8 +183,8 @@ export function effectMethods(
 ): EffectMethods {
   const { db, committer } = context;
   const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
-  const take = prepareTake(db, "kind = 'command' AND target = ?");
-  const takeKind = prepareTake(db, "kind <> 'command' AND kind = ?");
+  const take = prepareTake(db, "effects_ready", "kind = 'command' AND target = ?");
+  const takeKind = prepareTake(db, "effects_ready_kind", "kind <> 'command' AND kind = ?");
   const extend = db.prepare(
     "UPDATE effects SET lease_until_ms = max(lease_until_ms, ?) WHERE id = ? AND state = 'running' AND claimed_by = ?",
   );
@@ -225,11 +225,11 @@ export function effectMethods(
       const sql = `SELECT * FROM effects ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""} ORDER BY id DESC LIMIT ?`;
       return (db.prepare(sql).all(...values, query.limit + 1) as EffectSql[]).map(toEffect);
     },
-    claimEffects: ({ by, limit, lease_ms, now_ms, ...lane }) =>
+    claimEffects: ({ by, limit, lease = newId("lea"), lease_ms, now_ms, ...lane }) =>
       committer.write((changes) => {
         const until = now_ms + lease_ms;
         const [statement, whose] = "kind" in lane ? [takeKind, lane.kind] : [take, lane.target];
-        const rows = statement.all(by, newId("lea"), until, now_ms, whose, now_ms, now_ms, limit);
+        const rows = statement.all(by, lease, until, now_ms, whose, now_ms, now_ms, limit);
         if (rows.length > 0) changes.dueAt(until);
         for (const row of rows) changes.changed.push(row.id);
         return rows.sort((a, b) => a.seq - b.seq).map(toEffect);
@@ -251,10 +251,11 @@ export function effectMethods(
   };
 }
 
-function prepareTake(db: SqliteContext["db"], lane: string) {
+/** The index is named: SQLite would take one of all effects that a target ever had, and walk through them. */
+function prepareTake(db: SqliteContext["db"], index: string, lane: string) {
   return db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
     `UPDATE effects SET state = 'running', claimed_by = ?, lease = ?, lease_until_ms = ?, attempts = attempts + 1, updated_ms = ?, not_before_ms = NULL
-     WHERE seq IN (SELECT seq FROM effects WHERE ${lane} AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
+     WHERE seq IN (SELECT seq FROM effects INDEXED BY ${index} WHERE ${lane} AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
        AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY seq LIMIT ?)
      RETURNING *`,
   );
