@@ -119,6 +119,31 @@ describe("query plans", () => {
     }
   });
 
+  it("M18 what is ready is taken without a look at all that its target ever had", async () => {
+    const takes = new Set<string>();
+    const prepare = Database.prototype.prepare;
+    vi.spyOn(Database.prototype, "prepare").mockImplementation(function (
+      this: Database.Database,
+      sql: string,
+    ) {
+      if (sql.startsWith("UPDATE effects SET state = 'running'")) takes.add(sql);
+      return prepare.call(this, sql);
+    });
+    opened = await openSqlite();
+    vi.restoreAllMocks();
+    const db = new Database(opened.file, { readonly: true });
+    const used = [...takes].map((sql) => {
+      const values = Array.from(sql.match(/\?/g) ?? [], () => 1);
+      const rows = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[];
+      return rows.map(({ detail }) => detail).find((detail) => detail.includes("INDEX effects_"));
+    });
+    db.close();
+    expect(used.sort()).toEqual([
+      "SEARCH effects USING INDEX effects_ready (target=?)",
+      "SEARCH effects USING INDEX effects_ready_kind (kind=?)",
+    ]);
+  });
+
   it("M18 at 100,000 events an indexed query takes a small part of what reading them all takes", async () => {
     opened = await openSqlite();
     const { store, events, clock } = opened;
