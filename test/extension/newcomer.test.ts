@@ -115,6 +115,12 @@ describe("a newcomer who follows docs/vscode.md", () => {
     await window.keyboard.press("Control+S");
     const client = await editor.client();
     await eventually(
+      () => editor.call((api) => api.window.activeTextEditor?.document.isDirty ?? true),
+      (isDirty) => !isDirty,
+    );
+    // The text before may have been saved and loaded as well, with a handler on the same line.
+    await client.reloadWorkflows();
+    await eventually(
       async () => (await client.listWorkflows()).workflows,
       (workflows) => workflows.some(({ name, handlers }) => name === "greeter" && handlers.length === 1),
     );
