@@ -57,6 +57,13 @@ describe("a newcomer who follows docs/vscode.md", () => {
     await window.getByRole("button", { name: /Signalbox .* runs/ }).waitFor();
   });
 
+  /** The document that is shown becomes the active one a moment after its lines are there. */
+  const shownText = (within: string) =>
+    eventually(
+      () => editor.call((api) => api.window.activeTextEditor?.document.getText() ?? ""),
+      (text) => text.includes(within),
+    );
+
   it("pushes an event as a document, and sees it arrive", async () => {
     await runCommand("Signalbox: Push Event…");
     await answer("inbox", "Name of the topic");
@@ -78,7 +85,7 @@ describe("a newcomer who follows docs/vscode.md", () => {
       .click();
     const lines = window.locator('.monaco-editor[data-uri^="signalbox-event"] .view-lines');
     await lines.getByText("# message.pushed").first().waitFor();
-    const text = await editor.call((api) => api.window.activeTextEditor?.document.getText() ?? "");
+    const text = await shownText("# message.pushed");
     expect(text).toContain('"name": "Ada"');
   });
 
@@ -137,7 +144,7 @@ describe("a newcomer who follows docs/vscode.md", () => {
     await choose("greeter");
     const lines = window.locator('.monaco-editor[data-uri^="signalbox-text"] .view-lines');
     await lines.getByText("Dry run: greeter").first().waitFor();
-    const text = await editor.call((api) => api.window.activeTextEditor?.document.getText() ?? "");
+    const text = await shownText("Dry run: greeter");
     expect(text).toMatch(/would .*Greet Ada\?/);
     expect(text).toContain("greeter.lua:3");
   });
