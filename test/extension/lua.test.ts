@@ -178,8 +178,10 @@ describe("a workflow in the real editor", () => {
     await editor.page.locator(".quick-input-widget input").waitFor();
     await editor.page.locator(".quick-input-list .monaco-list-row").first().click();
     await editor.page.getByRole("tab", { name: /Dry run of greeter/ }).waitFor();
-    const text = await editor.call((api) => api.window.activeTextEditor?.document.getText() ?? "");
-    expect(text).toContain("good day Grace");
+    await eventually(
+      () => editor.call((api) => api.window.activeTextEditor?.document.getText() ?? ""),
+      (text) => text.includes("good day Grace"),
+    );
     expect((await client.listRuns({ workflow: "greeter" })).runs).toHaveLength(before);
   });
 
