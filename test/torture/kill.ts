@@ -114,6 +114,8 @@ class Round {
         await this.#killAndRestart();
       }
     } finally {
+      // A service that did not come up must not leave them waiting for it.
+      this.#up.resolve();
       producing.abort();
       await Promise.all(producers);
     }

@@ -185,7 +185,10 @@ function answers(socket: string): Promise<boolean> {
       response.on("end", () => resolve(response.statusCode === 200));
       response.on("error", () => resolve(false));
     });
+    // One that was taken while the service came up or was killed may never be answered.
+    request.setTimeout(2_000, () => request.destroy());
     request.on("error", () => resolve(false));
+    request.on("close", () => resolve(false));
     request.end();
   });
 }
