@@ -4,6 +4,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { repository } from "../../scripts/source-files.ts";
 import { chooseFromMenu, type Editor, startEditor, webview } from "../harness/editor.ts";
+import { keepPicturesOfFailures } from "../harness/editor-failures.ts";
 import { eventually } from "../harness/eventually.ts";
 
 /** The texts that docs/vscode.md tells a newcomer to write, by language. */
@@ -20,6 +21,7 @@ beforeAll(async () => {
   window = editor.page;
   window.setDefaultTimeout(30_000);
 }, 180_000);
+keepPicturesOfFailures(() => editor);
 afterAll(() => editor?.close());
 
 /** As somebody does it: F1, the command's name, Enter. */
@@ -168,14 +170,14 @@ describe("a newcomer who follows docs/vscode.md", () => {
         return (await client.findEvents({ type: "greeting.sent" })).events.length;
       },
       (count) => count === 1,
-      30_000,
+      90_000,
     );
     await window
       .getByRole("treeitem", { name: /greeting\.sent/ })
       .first()
       .waitFor();
     client.close();
-  });
+  }, 180_000);
 
   it("finds the same steps in the walkthrough", async () => {
     await runCommand("Signalbox: Open Walkthrough");
