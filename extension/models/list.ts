@@ -39,9 +39,7 @@ export class ListSource<T> implements RowSource {
 
   refresh(): Promise<void> {
     this.#isStale = true;
-    this.#reading ??= this.#readUntilFresh().finally(() => {
-      this.#reading = null;
-    });
+    this.#reading ??= this.#readUntilFresh();
     return this.#reading;
   }
 
@@ -56,14 +54,19 @@ export class ListSource<T> implements RowSource {
   }
 
   async #readUntilFresh(): Promise<void> {
-    while (this.#isStale) {
-      this.#isStale = false;
-      const generation = this.#generation;
-      const items = await this.#options.load();
-      // What was read from a service that is gone is not shown.
-      if (generation !== this.#generation) continue;
-      this.#items = items;
-      this.#show();
+    try {
+      while (this.#isStale) {
+        this.#isStale = false;
+        const generation = this.#generation;
+        const items = await this.#options.load();
+        // What was read from a service that is gone is not shown.
+        if (generation !== this.#generation) continue;
+        this.#items = items;
+        this.#show();
+      }
+    } finally {
+      // In the same turn as the last look at what is stale, so that nobody's wish is lost in between.
+      this.#reading = null;
     }
   }
 

@@ -72,15 +72,17 @@ export function createViews(link: ServiceLink, log: Log): Views {
     ));
   const refreshSoon = () => sources.events.refresh().catch((error: unknown) => log.warn(String(error)));
 
-  const onVisible = async (view: View) => {
-    if (!view.tree.visible) return;
+  const onVisible = async (view: View, isVisible: boolean) => {
+    if (!isVisible) return;
     if (readSettings().start !== "never" && link.state.kind === "stopped") await link.start();
     await refreshView(view);
   };
   for (const view of views) {
-    disposables.push(view.tree.onDidChangeVisibility(() => void onVisible(view)));
+    disposables.push(
+      view.tree.onDidChangeVisibility(({ visible: isVisible }) => void onVisible(view, isVisible)),
+    );
     // A container that is open when the window opens tells of no change.
-    queueMicrotask(() => void onVisible(view));
+    queueMicrotask(() => void onVisible(view, view.tree.visible));
   }
   disposables.push(
     seen,
@@ -163,7 +165,7 @@ function createSources(link: ServiceLink, onStale: () => void) {
 function keepFresh(views: readonly View[], refresh: () => Promise<void>): Disposable {
   const timer = setInterval(() => {
     const shown = views.filter(({ tree }) => tree.visible);
-    if (shown.length === 0 || !window.state.focused) return;
+    if (shown.length === 0) return;
     for (const { source } of shown) source.tick();
     void refresh();
   }, LOOK_AGAIN_MS);

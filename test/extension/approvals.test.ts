@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { repository } from "../../scripts/source-files.ts";
 import type { Client } from "../../service/client/index.ts";
 import { type Editor, openView, startEditor, webview } from "../harness/editor.ts";
+import { keepPicturesOfFailures } from "../harness/editor-failures.ts";
 import { askPolicy, deployWorkflow, startDeployer } from "../harness/editor-scene.ts";
 import { eventually } from "../harness/eventually.ts";
 
@@ -23,6 +24,7 @@ beforeAll(async () => {
   client = await editor.client();
   await startDeployer(client);
 }, 180_000);
+keepPicturesOfFailures(() => editor);
 afterAll(() => editor?.close());
 
 const inbox = () => webview(page);

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Editor, openView, startEditor } from "../harness/editor.ts";
+import { keepPicturesOfFailures } from "../harness/editor-failures.ts";
 import { eventually } from "../harness/eventually.ts";
 
 let editor: Editor;
@@ -9,6 +10,7 @@ beforeAll(async () => {
   editor = await startEditor();
   editor.page.setDefaultTimeout(20_000);
 }, 180_000);
+keepPicturesOfFailures(() => editor);
 afterAll(() => editor?.close());
 
 const run = (command: string) =>
