@@ -46,7 +46,7 @@ const t = l10n.t;
 /** The trees of the container, fed by the service's event stream. Showing one starts the service if it may. */
 export function createViews(link: ServiceLink, log: Log): Views {
   const sources = createSources(link, () => void refreshSoon());
-  const views = Object.entries(sources).map(([name, source]) => createView(name, source, log));
+  const views = Object.entries(sources).map(([name, source]) => createView(name, source, link, log));
   const disposables: Disposable[] = [window.registerFileDecorationProvider(badges)];
   const seen = createBatch<Parameters<EventsSource["take"]>[0][number]>(BATCH_MS, (events) => {
     sources.events.take(events);
@@ -106,8 +106,11 @@ export function createViews(link: ServiceLink, log: Log): Views {
   };
 }
 
-function createView(name: string, source: RowSource, log: Log): View {
-  const provider = new RowTree(source, (error) => log.warn(`rows could not be read: ${String(error)}`));
+function createView(name: string, source: RowSource, link: ServiceLink, log: Log): View {
+  const read = async () => {
+    if (link.client !== null) await source.refresh();
+  };
+  const provider = new RowTree(source, read, (error) => log.warn(`rows could not be read: ${String(error)}`));
   const tree = window.createTreeView(`signalbox.${name}`, {
     treeDataProvider: provider,
     showCollapseAll: name === "events" || name === "agents" || name === "topics",

@@ -24,10 +24,13 @@ export class RowTree implements TreeDataProvider<Element>, Disposable {
   readonly #changed = new EventEmitter<Element[] | undefined>();
   readonly #listening: Disposable;
   readonly #onError: (error: unknown) => void;
+  readonly #read: () => Promise<void>;
   readonly onDidChangeTreeData = this.#changed.event;
 
-  constructor(source: RowSource, onError: (error: unknown) => void) {
+  /** @param read reads the source for the first time; what it throws is told like any other error */
+  constructor(source: RowSource, read: () => Promise<void>, onError: (error: unknown) => void) {
     this.#source = source;
+    this.#read = read;
     this.#onError = onError;
     this.#listening = source.onChange((change) => {
       if (change === "all") this.#changed.fire(undefined);
@@ -40,8 +43,8 @@ export class RowTree implements TreeDataProvider<Element>, Disposable {
   }
 
   async getChildren(element?: Element): Promise<Element[]> {
-    if (element === undefined) return this.#roots();
     try {
+      if (element === undefined) return await this.#roots();
       const children = (await element.row.children?.()) ?? [];
       return children.map((row) => this.#element(row));
     } catch (error) {
@@ -55,7 +58,10 @@ export class RowTree implements TreeDataProvider<Element>, Disposable {
     this.#changed.dispose();
   }
 
-  #roots(): Element[] {
+  async #roots(): Promise<Element[]> {
+    // The editor asks when the view is shown, and may miss a change that is told while this question is under way: so
+    // the first answer is the whole one.
+    if (this.#source.rows().length === 0) await this.#read();
     const rows = this.#source.rows();
     // Elements of rows that are gone would be kept for ever otherwise.
     if (this.#elements.size > 4 * rows.length + 2_000) this.#elements.clear();
