@@ -18,7 +18,7 @@ beforeAll(async () => {
     settings: { "signalbox.approvals.person": "alice" },
   });
   ({ page } = editor);
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(50_000);
   await openView(editor, "approvals");
   await page.getByRole("button", { name: /Signalbox .* runs/ }).waitFor();
   client = await editor.client();

@@ -19,7 +19,7 @@ let file: string;
 
 beforeAll(async () => {
   editor = await startEditor({ serviceFiles: { "workflows/greeter.lua": greeter } });
-  editor.page.setDefaultTimeout(20_000);
+  editor.page.setDefaultTimeout(50_000);
   file = join(editor.home, "workflows/greeter.lua");
   await openView(editor, "topics");
   await editor.page.getByRole("button", { name: /Signalbox .* runs/ }).waitFor();

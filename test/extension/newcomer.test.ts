@@ -19,7 +19,7 @@ let window: Page;
 beforeAll(async () => {
   editor = await startEditor();
   window = editor.page;
-  window.setDefaultTimeout(30_000);
+  window.setDefaultTimeout(50_000);
 }, 180_000);
 keepPicturesOfFailures(() => editor);
 afterAll(() => editor?.close());

@@ -8,7 +8,7 @@ import { eventually } from "../harness/eventually.ts";
 let editor: Editor;
 beforeAll(async () => {
   editor = await startEditor();
-  editor.page.setDefaultTimeout(20_000);
+  editor.page.setDefaultTimeout(50_000);
 }, 180_000);
 keepPicturesOfFailures(() => editor);
 afterAll(() => editor?.close());

@@ -19,7 +19,7 @@ beforeAll(async () => {
     size: { width: 1280, height: 1500 },
   });
   ({ page } = editor);
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(50_000);
 }, 180_000);
 keepPicturesOfFailures(() => editor);
 afterAll(async () => {
