@@ -11,7 +11,7 @@ export interface Terminal {
   type(text: string): void;
   /** Waits until the screen shows this. */
   until(shows: string | RegExp): Promise<string>;
-  /** Waits until the program has ended, and tells its exit code. */
+  /** Waits until the program has ended, and tells its exit code. Its last words may come to the screen after that. */
   readonly ended: Promise<number>;
   kill(): void;
 }
