@@ -10,7 +10,9 @@ const CALL = /\b(?:l10n\.)?t\(\s*"((?:[^"\\]|\\.)*)"/g;
 
 /** Every text that the extension and its webview say, sorted, in the editor's format: each is its own translation. */
 export function extensionWords(): string {
-  const files = sourceFiles(/^(extension|webview)\/.*\.ts$/).filter(({ path }) => !path.endsWith(".test.ts"));
+  const files = sourceFiles(/^(extension|webview)\/.*\.ts$|^service\/client\/workflow-templates\.ts$/).filter(
+    ({ path }) => !path.endsWith(".test.ts"),
+  );
   const words = files.flatMap(({ text }) =>
     [...text.matchAll(CALL)].map(([, word]) => JSON.parse(`"${word}"`) as string),
   );

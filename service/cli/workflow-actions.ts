@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Client } from "../client/call.ts";
+import { usualTemplate, workflowFromEvent, workflowTemplates } from "../client/workflow-templates.ts";
 import type { JsonObject } from "../contract/common.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Output as Reply } from "../contract/routes.ts";
@@ -11,10 +12,10 @@ import type { Context } from "./context.ts";
 import { given } from "./given.ts";
 import { readInput } from "./input.ts";
 import { jsonObject } from "./parse.ts";
+import { printTable } from "./table.ts";
 import { count, styled } from "./text.ts";
 import { UsageError } from "./usage.ts";
-import type { RunOptions, TestOptions } from "./workflow-options.ts";
-import { template } from "./workflow-template.ts";
+import type { NewOptions, RunOptions, TestOptions } from "./workflow-options.ts";
 import { printProblem, printTested, showRun } from "./workflow-view.ts";
 
 const USUAL_WAIT_MS = 10_000;
@@ -27,17 +28,36 @@ export async function workflowsDir(context: Context): Promise<string> {
   return typeof entry?.value === "string" ? entry.value : context.paths.workflowsDir;
 }
 
-export async function create(context: Context, name: string): Promise<void> {
+const templates = workflowTemplates((text) => text);
+export const templateNames = templates.map(({ name }) => name);
+
+export function printTemplates({ out }: Context): void {
+  const listed = templates.map(({ name, title, description }) => ({ name, title, description }));
+  out.result({ templates: listed }, () =>
+    printTable(out, {
+      head: ["TEMPLATE", "WHAT IT DOES"],
+      rows: listed.map(({ name, description }) => [name, description]),
+      flexible: [1],
+      empty: "",
+    }),
+  );
+}
+
+export async function create(context: Context, name: string | undefined, options: NewOptions): Promise<void> {
+  if (options.listTemplates) return printTemplates(context);
+  if (name === undefined)
+    throw new UsageError("A workflow needs a name.", "Try: signalbox workflow new hello");
   const { out } = context;
   const bare = name.replace(/\.lua$/, "");
   if (!/^[\p{L}\p{N}_-]+$/u.test(bare)) {
     throw new UsageError(`${name} can't be the name of a workflow.`, "Use letters, digits, - and _.");
   }
+  const text = await textOf(context, bare, options);
   const folder = await workflowsDir(context);
   const file = join(folder, `${bare}.lua`);
   mkdirSync(folder, { recursive: true });
   try {
-    writeFileSync(file, template(bare), { flag: "wx" });
+    writeFileSync(file, text, { flag: "wx" });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     throw new SignalboxError("conflict", `${file} is there already`, {
@@ -46,8 +66,24 @@ export async function create(context: Context, name: string): Promise<void> {
   }
   out.result({ file }, () => {
     out.line(file);
-    out.remark(`\nTry it:  signalbox push ${bare} --body "hello"\n         signalbox workflow logs ${bare}`);
+    const isQueued = text.includes(`signalbox.on("topics.${bare}"`);
+    const first = isQueued
+      ? `signalbox push ${bare} --body "hello"`
+      : `signalbox workflow test ${bare} --event ${options.event ?? "EVENT_ID"}`;
+    out.remark(`\nTry it:  ${first}\n         signalbox workflow logs ${bare}`);
   });
+}
+
+async function textOf(context: Context, workflow: string, { event, template }: NewOptions): Promise<string> {
+  if (event === undefined) {
+    const chosen = templates.find(({ name }) => name === (template ?? usualTemplate));
+    if (chosen !== undefined) return chosen.write(workflow);
+    throw new UsageError(`There is no template ${template}.`, `There are ${templateNames.join(", ")}.`);
+  }
+  if (template !== undefined)
+    throw new UsageError("A workflow begins with an event or with a template.", "Leave one of them out.");
+  const client = await context.client();
+  return workflowFromEvent((await client.getEvent({ event_id: event })).event, workflow);
 }
 
 export async function check(context: Context, files: readonly string[]): Promise<void> {

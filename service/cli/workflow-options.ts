@@ -8,6 +8,12 @@ export interface RunsOptions {
   limit: number;
   before?: string;
 }
+export interface NewOptions {
+  template?: string;
+  /** Id of the event to begin from. */
+  event?: string;
+  listTemplates?: boolean;
+}
 export interface TestOptions {
   event: string;
   /** What calls come to, in order. */

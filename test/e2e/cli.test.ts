@@ -134,6 +134,38 @@ describe("the command line and the service, as a user has them", () => {
     expect(json("ask", "x", "--type", "topics.hello")).toMatchObject({ output: { greeting: "hello" } });
   });
 
+  it("every template of workflow new loads, and handles the event it is made for", () => {
+    const issue = { owner: "acme", repo: "site", number: 7, title: "A bug" };
+    const events: Record<string, object> = { github: { type: "github.issue.opened", payload: issue } };
+    const { templates } = json("workflow", "new", "--list-templates");
+    expect(templates.length).toBeGreaterThan(5);
+    for (const { name } of templates) {
+      const { file } = json("workflow", "new", name, "--template", name);
+      expect(json("workflow", "check", file).results, name).toMatchObject([{ ok: true }]);
+      if (name === "schedule") continue;
+      const event = join(home, "event.json");
+      writeFileSync(event, JSON.stringify(events[name] ?? { topic: name, body: "hello" }));
+      const answer = { ask: '"now"', http: '{"status":200}' }[name as string] ?? "{}";
+      const { runs } = json("workflow", "test", file, "--event", event, "--result", answer);
+      expect(runs, name).toMatchObject([{ status: "succeeded", error: null }]);
+    }
+    expect(json("workflow", "reload")).toMatchObject({ workflows: templates.length, failed: 0 });
+  });
+
+  it("workflow new begins with an event, which the workflow then handles", () => {
+    const { event_id } = json("push", "jobs", "--payload", '{"who":{"name":"Ada"},"n":1}');
+    const { file } = json("workflow", "new", "jobs", "--event", event_id);
+    const text = readFileSync(file, "utf8");
+    for (const part of ['signalbox.on("topics.jobs"', '~= "message.pushed"', "event.payload.who.name"])
+      expect(text).toContain(part);
+    expect(json("workflow", "test", file, "--event", event_id).runs).toMatchObject([{ status: "succeeded" }]);
+    expect(cli("workflow", "new", "other", "--event", event_id, "--template", "ask").code).toBe(2);
+    expect(cli("workflow", "new", "other", "--template", "nope").stderr).toContain(
+      "There are starter, empty",
+    );
+    expect(cli("workflow", "new").code).toBe(2);
+  });
+
   it("S12 S13 U21 config shows each origin, and doctor the older names in use", () => {
     const file = join(home, "config.toml");
     writeFileSync(file, '[log]\nlevel = "warn"\n');

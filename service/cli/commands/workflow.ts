@@ -3,7 +3,7 @@ import type { Json } from "../../contract/common.ts";
 import type { Context } from "../context.ts";
 import { duration, json, jsonObject, wholeNumber } from "../parse.ts";
 import * as actions from "../workflow-actions.ts";
-import type { LogOptions, RunOptions, RunsOptions, TestOptions } from "../workflow-options.ts";
+import type { LogOptions, NewOptions, RunOptions, RunsOptions, TestOptions } from "../workflow-options.ts";
 import * as views from "../workflow-view.ts";
 
 const runStatuses = ["queued", "running", "waiting", "succeeded", "failed", "cancelled", "skipped"];
@@ -85,9 +85,12 @@ function changing(workflow: Command, context: Context): void {
   const answers: NonNullable<TestOptions["answers"]> = [];
   workflow
     .command("new")
-    .description("write a commented workflow to begin with")
-    .argument("<name>")
-    .action((name: string) => actions.create(context, name));
+    .description("write a workflow to begin with, from a template or from a recorded event")
+    .argument("[name]")
+    .option("-t, --template <name>", `what to begin with: ${actions.templateNames.join(", ")}`)
+    .option("--event <id>", "hear events like this one")
+    .option("--list-templates", "list the templates")
+    .action((name: string | undefined, options: NewOptions) => actions.create(context, name, options));
   workflow
     .command("check")
     .description("load a file without running it; without one, all in the workflow folder")
