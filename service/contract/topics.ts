@@ -51,6 +51,8 @@ export const claim = z.strictObject({
   wait_ms: durationMs.max(600_000).default(0),
   /** The topic's own lease when left out. */
   lease_ms: durationMs.min(100).optional(),
+  /** Only this event, as long as it waits; without it the oldest that do. */
+  event_id: text(200).optional(),
   /** False: a topic that does not exist is `not_found` instead of made, since its name may be mistyped. */
   create: z.boolean().default(true),
 });

@@ -65,6 +65,8 @@ export interface ClaimRequest {
   topic: string;
   agent: string;
   limit: number;
+  /** Only this event. */
+  event_id?: string | undefined;
   lease_ms: number | undefined;
   now_ms: number;
 }

@@ -70,6 +70,7 @@ export function createTopicQueue({ store, clock, events }: QueueOptions): TopicQ
       topic,
       agent: request.agent,
       limit: request.limit,
+      event_id: request.event_id,
       lease_ms: request.lease_ms,
       now_ms: clock.nowMs(),
     });

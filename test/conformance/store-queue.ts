@@ -39,6 +39,25 @@ export function queueConformance(current: () => OpenedStore): void {
     expect(await claim("t", "@bob", 10)).toEqual([]);
   });
 
+  it("M10 a claim of one event takes that one and no other, as long as it waits", async () => {
+    const older = await push("t");
+    const { id } = await push("t");
+    const one = (event_id: string, topic = "t") =>
+      current().store.claim({ topic, agent: "@bob", limit: 1, event_id, lease_ms: undefined, now_ms: now() });
+    await push("u");
+    expect(await one(id, "u")).toEqual([]);
+    expect(await one("evt_unknown")).toEqual([]);
+    expect(await one(id)).toMatchObject([{ event: { id }, attempt: 1 }]);
+    expect(await one(id)).toEqual([]);
+    expect(await status(older.id)).toBe("pending");
+    expect(await counts("t")).toMatchObject({ pending: 1, processing: 1 });
+    const delayed = await push("t", { delay_ms: 60_000 });
+    expect(await one(delayed.id)).toEqual([]);
+    await current().store.saveTopic("t", { pending_ttl_ms: 1_000 }, now());
+    current().clock.advance(2_000);
+    expect(await one(older.id)).toEqual([]);
+  });
+
   it("M10 a completed event is never claimed again and a second settling is refused", async () => {
     const event = await push("t");
     const [claimed] = await claim("t");

@@ -20,7 +20,7 @@ export function claimMethods(context: SqliteContext, topics: Topics, sweep: Swee
     async peek(name, limit, now_ms) {
       const topic = topics.require(name);
       if (sweep.isDue(now_ms)) await committer.write((changes) => sweep.run(now_ms, changes));
-      return claimable(topic, now_ms, limit).map(toEvent);
+      return claimable(topic, { now_ms, limit }).map(toEvent);
     },
   };
 }
@@ -43,7 +43,7 @@ function claimStep(
     if (topic.paused === 1) return [];
     // The timer does this too; but a claim never misses what is due because a timer is late.
     if (sweep.isDue(request.now_ms)) sweep.run(request.now_ms, changes);
-    const rows = claimable(topic, request.now_ms, request.limit);
+    const rows = claimable(topic, request);
     if (rows.length === 0) return [];
     const lease = newId("lea");
     const lease_until_ms = request.now_ms + (request.lease_ms ?? topic.lease_ms);
@@ -60,7 +60,10 @@ function claimStep(
 }
 
 /** Events that can be taken now, oldest first, with the attempts made so far. */
-type Claimable = (topic: TopicSql, now_ms: number, limit: number) => (EventSql & { attempts: number })[];
+type Claimable = (
+  topic: TopicSql,
+  request: Pick<ClaimRequest, "now_ms" | "limit" | "event_id">,
+) => (EventSql & { attempts: number })[];
 
 function createClaimable({ db }: SqliteContext): Claimable {
   // A bare parameter beside ORDER BY or LIMIT makes SQLite plan the statement anew with each value, which takes
@@ -75,9 +78,15 @@ function createClaimable({ db }: SqliteContext): Claimable {
   const since = db.prepare<[string, number, number], Row>(
     select("AND coalesce(d.not_before_ms, e.recorded_ms) >= ?"),
   );
-  return (topic, now_ms, limit) => {
+  const one = db.prepare<[string, string, number], Row>(
+    `SELECT d.attempts, ${eventColumnsOf("e")} FROM events e CROSS JOIN deliveries d ON d.seq = e.seq
+     WHERE e.id = ? AND d.status = 'pending' AND d.topic = ? AND d.grp = '${DEFAULT_GROUP}'
+       AND coalesce(d.not_before_ms, e.recorded_ms) >= ?`,
+  );
+  return (topic, { now_ms, limit, event_id }) => {
     // Unclaimed events stay claimable for so long (M23).
     const ttl = topic.pending_ttl_ms;
+    if (event_id !== undefined) return one.all(event_id, topic.name, ttl === null ? 0 : now_ms - ttl);
     return ttl === null ? oldest.all(topic.name, limit) : since.all(topic.name, now_ms - ttl, limit);
   };
 }
