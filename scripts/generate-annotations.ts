@@ -1,9 +1,14 @@
-/** Writes workflows/types/signalbox.lua, which editors complete the Lua API from. */
+/** Writes workflows/types/*.lua, which editors complete the Lua API from. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { generateAnnotations } from "../service/workflows/lua/annotations.ts";
+import { resolve } from "node:path";
+import { generateAnnotations, generateScriptAnnotations } from "../service/workflows/lua/annotations.ts";
 
-const file = resolve(import.meta.dirname, "../workflows/types/signalbox.lua");
-mkdirSync(dirname(file), { recursive: true });
-writeFileSync(file, generateAnnotations());
-console.log(`${file} written`);
+const folder = resolve(import.meta.dirname, "../workflows/types");
+mkdirSync(folder, { recursive: true });
+for (const [name, text] of [
+  ["signalbox.lua", generateAnnotations()],
+  ["scripts.lua", generateScriptAnnotations()],
+] as const) {
+  writeFileSync(resolve(folder, name), text);
+  console.log(`${resolve(folder, name)} written`);
+}

@@ -72,7 +72,8 @@ function copyFiles(folder: string): void {
   for (const name of ["package.json", "package.nls.json", "README.md", "media", "l10n", "walkthrough"]) {
     cpSync(join(root, "extension", name), join(folder, name), { recursive: true });
   }
-  for (const name of ["LICENSE", "bin/signalbox.cjs", "bin/launch.cjs", "workflows/types/signalbox.lua"]) {
+  const types = ["workflows/types/signalbox.lua", "workflows/types/scripts.lua"];
+  for (const name of ["LICENSE", "bin/signalbox.cjs", "bin/launch.cjs", ...types]) {
     cpSync(join(root, name), join(folder, name));
   }
   // Pages that the changelog leads to are not in the package.

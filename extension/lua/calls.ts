@@ -20,6 +20,7 @@ import {
   membersOf,
   nil,
   object,
+  type Parameter,
   type Shape,
   type Signature,
   type Type,
@@ -140,6 +141,9 @@ function specialReturns(infer: Inference, call: Call): Type[] | null {
     case "define_action":
     case "tools.define_tool":
       return [actionType(infer, call)];
+    case "actions.all":
+    case "kit.all":
+      return resultsOfAll(infer, first);
     case "pcall":
     case "xpcall": {
       if (!first) return [boolean];
@@ -251,6 +255,7 @@ function actionType(infer: Inference, call: Call): Type {
         optional: tag?.optional ?? false,
         doc: tag?.description ?? "",
       },
+      callOptions(infer),
     ],
     vararg: null,
     returns: () =>
@@ -264,6 +269,12 @@ function actionType(infer: Inference, call: Call): Type {
     place: { uri: infer.file.uri, from: call.from, to: call.to },
   };
   return { kind: "function", signatures: [signature] };
+}
+
+/** What each action takes besides its parameters. */
+export function callOptions(infer: Inference): Parameter {
+  const type = meaningOf(infer, { kind: "name", name: "signalbox.ActionOptions", args: [] });
+  return { name: "options", type, optional: true, doc: "For this call alone" };
 }
 
 function docAbove(node: Node): DocComment | null {
@@ -320,9 +331,42 @@ export function expectedAt(infer: Inference, node: Expression): Type | null {
 }
 
 function expectedInTable(infer: Inference, field: TableField): Type | null {
+  const together = inActionsAll(infer, field);
+  if (together) return together;
   const owner = field.up?.kind === "table" ? expectedAt(infer, field.up) : null;
   if (!owner) return null;
-  return field.key ? (infer.fieldOfType(owner, field.key.name)?.type() ?? null) : elementOf(owner);
+  if (!field.key) return elementOf(owner);
+  const named = infer.fieldOfType(owner, field.key.name)?.type();
+  return named ?? membersOf(owner).find((one) => one.kind === "map")?.value ?? null;
+}
+
+/** `actions.all{ { actions.a.b, params, options }, … }`: what the action takes at that place. */
+function inActionsAll(infer: Inference, field: TableField): Type | null {
+  const entry = field.up;
+  const call = entry?.up?.up?.up;
+  if (entry?.kind !== "table" || call?.kind !== "call" || !isActionsAll(call)) return null;
+  const [first] = entry.fields;
+  const at = entry.fields.filter(({ key, computed }) => !key && !computed).indexOf(field);
+  const [signature] = first && at > 0 ? signaturesOf(infer.typeOf(first.value)) : [];
+  return signature?.params[at - 1]?.type ?? null;
+}
+
+function isActionsAll(call: Call): boolean {
+  const name = namedCall(call)?.name;
+  return name === "actions.all" || name === "kit.all";
+}
+
+/** Its results, in the places of the calls. */
+function resultsOfAll(infer: Inference, calls: Expression | undefined): Type[] | null {
+  if (calls?.kind !== "table" || calls.fields.length === 0) return null;
+  const results = calls.fields.map(({ key, value }) => {
+    const action = value.kind === "table" ? value.fields[0]?.value : undefined;
+    const [signature] = action ? signaturesOf(infer.typeOf(action)) : [];
+    return { name: key?.name ?? null, type: signature?.returns()[0]?.type ?? any };
+  });
+  const named = results.flatMap(({ name, type }) => (name === null ? [] : [fieldOf(name, type)]));
+  if (named.length === results.length) return [object({ list: named })];
+  return [{ kind: "tuple", types: results.map(({ type }) => type) }];
 }
 
 function elementOf(type: Type): Type | null {

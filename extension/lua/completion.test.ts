@@ -83,15 +83,12 @@ describe("completion", () => {
       [
         "json",
         "signalbox.json.|",
-        "only:decode => (text: string): text: any; encode => (value: any): text: string".replace(
-          "decode => (text: string): text: any",
-          "decode => (text: string): value: any",
-        ),
+        "only:decode => (text: string): value: any; encode => (value: any): text: string; null => userdata",
       ],
       ["log can be called and has levels", "signalbox.log.|", "only:debug; error; info; warn"],
       ["the state's own functions", "signalbox.state.|", "get; set"],
       ["through a local", "local s = sekia\ns.|", "on; publish"],
-      ["through an alias of the API", "json.|", "only:decode; encode"],
+      ["through an alias of the API", "json.|", "only:decode; encode; null"],
       ["a half-typed name", "sekia.pu|", "publish"],
       ["S25 the levels of log", 'sekia.log("|")', "only:debug; error; info; warn"],
       ["the levels as texts", "sekia.log(|)", '"debug"; "error"; "info"; "warn"'],
@@ -105,7 +102,10 @@ describe("completion", () => {
       [
         "an action's definition",
         "define_action({ | })",
-        "source => string · required; entrypoint; executor; timeout",
+        'executor => "native" / "docker" / "envyr" · required; source => string · required; entrypoint; timeout'.replaceAll(
+          " / ",
+          " | ",
+        ),
       ],
       ["its executors", 'define_action({ executor = "|" })', "only:docker; envyr; native"],
     ])("%s", (_what, source, expected) => check(source, expected));
@@ -284,9 +284,49 @@ describe("completion", () => {
       [
         "those of a namespace",
         "actions.prometheus.|",
-        "only:old; query => (params: prometheus.Params): result: prometheus.Result",
+        "only:old; query => (params: prometheus.Params, options?: signalbox.ActionOptions): result: prometheus.Result",
       ],
       ["under the older name", "kit.prometheus.|", "query"],
+      [
+        "what one call may say besides",
+        'actions.prometheus.query({ query = "up" }, { | })',
+        "cache => number / string; retry".replace(" / ", " ¦ "),
+      ],
+      [
+        "the same where only the service knows it",
+        'actions.deploy.run({ version = "1" }, { | })',
+        "cache; retry",
+      ],
+      [
+        "parameters of several at once",
+        "actions.all({ { actions.prometheus.query, { | } } })",
+        "mode; query => string · required; step",
+      ],
+      [
+        "parameters of several by name",
+        "kit.all{ up = { actions.deploy.run, { | } } }",
+        "version => string · required",
+      ],
+      [
+        "results of several by name",
+        "actions.all{ up = { actions.prometheus.query, {} } }.up.|",
+        "only:unit; values",
+      ],
+      [
+        "results of several in a list",
+        "local r = actions.all{ { actions.deploy.run, {} }, { actions.prometheus.query, {} } }\nr[1].|",
+        "only:url => string",
+      ],
+      [
+        "types of a schema",
+        'define_action{ schema = { input = { a = "|" } } }',
+        "only:any; any?; array; array?; boolean; boolean?; number; number?; object; object?; string; string?",
+      ],
+      [
+        "of a tool, whose executor may be left out",
+        "tools.define_tool{ | }",
+        "source => string · required; executor",
+      ],
       [
         "parameters by annotations",
         "actions.prometheus.query{ | }",
@@ -310,7 +350,7 @@ describe("completion", () => {
       [
         "parameters by a schema in the file",
         "actions.text.shorten{ | }",
-        "text => string · required; max => integer",
+        "text => string · required; max => number",
       ],
       ["a result by a schema in the file", "actions.text.shorten{}.|", "only:short => string"],
       [

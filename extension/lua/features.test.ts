@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sourceFiles } from "../../scripts/source-files.ts";
-import { ACTIONS, FILE, fakeHost, openService, place } from "./testing/fake.ts";
+import { createLanguageService } from "./language-service.ts";
+import { ACTIONS, api, FILE, fakeHost, openService, place, scripts } from "./testing/fake.ts";
 
 const on = (body: string, pattern = "github.issue.opened") =>
   `sekia.on("${pattern}", function(event)\n${body}\nend)\n`;
@@ -128,7 +129,7 @@ describe("signature help", () => {
     [
       "K25 an action",
       "actions.prometheus.query(|)",
-      "actions.prometheus.query(params: prometheus.Params): result: prometheus.Result",
+      "actions.prometheus.query(params: prometheus.Params, options?: signalbox.ActionOptions): result: prometheus.Result",
       0,
     ],
     [
@@ -323,7 +324,42 @@ describe("diagnostics", () => {
       ["removed-global 1: There is no load: a workflow can't make code while it runs."],
     ],
     ["nothing for a global of the file", "limit = 1\nprint(limit)", []],
-    ["nothing for the API and actions", "print(sekia, signalbox, actions, kit, json, array)", []],
+    ["nothing for the API and actions", "print(sekia, signalbox, actions, kit, json, array, json.null)", []],
+    [
+      "B19 words of scripts, which workflows have not",
+      "print(arg[1], readfile('x'), json.pretty({}))",
+      [
+        "unknown-global 1: unknown global 'arg'",
+        "unknown-global 1: unknown global 'readfile'",
+        "undefined-field 1: 'json' has no field 'pretty'",
+      ],
+    ],
+    [
+      "a definition without its executor",
+      'define_action{ source = "." }',
+      ["missing-field 1: 'executor' missing"],
+    ],
+    [
+      "a wrong type in a schema",
+      'define_action{ source = ".", executor = "native", schema = { input = { a = "strng", b = "any?", c = { type = "numbr" } } } }',
+      [
+        expect.stringMatching(/^wrong-type 1: 'a' has to be .*, not "strng"; did you mean "string"\?$/),
+        expect.stringMatching(/^wrong-type 1: 'type' has to be .*, not "numbr"; did you mean "number"\?$/),
+      ],
+    ],
+    ["nothing for a tool without one", 'tools.define_tool{ source = "." }', []],
+    [
+      "a wrong executor",
+      'define_action{ source = ".", executor = "dcoker" }',
+      [
+        'wrong-type 1: \'executor\' has to be "native" | "docker" | "envyr", not "dcoker"; did you mean "docker"?',
+      ],
+    ],
+    [
+      "K25 a wrong parameter in one of several calls",
+      'actions.all({ { actions.prometheus.query, { query = 5, mode = "instant" } } })',
+      ["wrong-type 1: 'query' has to be string, not integer"],
+    ],
     ["an unused local", "local unused = 1", ["unused-local 1: 'unused' is not used"]],
     ["nothing for one with _", "local _unused = 1", []],
     ["nothing for parameters", "local function unused(a, b) end\nunused(1, 2)", []],
@@ -466,6 +502,28 @@ describe("diagnostics", () => {
     for (const name of ["init.lua", "prometheus/query.lua", "text.lua"]) {
       expect(service.diagnostics(`${ACTIONS}${name}`)).toEqual([]);
     }
+  });
+
+  it("B19 say nothing about words of scripts in a script, and know what they give", () => {
+    const service = openService();
+    const script = [
+      "local name, rows = arg[1], jq({}, '.a')",
+      "pp(rows)",
+      "writefile(name, json.pretty(keys(pluck(rows, 'a'))) .. inspect(count(rows)) .. readfile(name))",
+      "",
+    ].join("\n");
+    service.set("file:///somewhere/count.lua", script, "script");
+    expect(service.diagnostics("file:///somewhere/count.lua")).toEqual([]);
+    expect(service.hover("file:///somewhere/count.lua", script.indexOf("pluck"))?.text).toContain(
+      "One field of each entry of a list.",
+    );
+    expect(service.hover("file:///somewhere/count.lua", script.indexOf("json"))?.text).toContain("encode");
+  });
+
+  it("say nothing of actions while none are known", () => {
+    const service = createLanguageService({ host: { ...fakeHost, actions: () => [] }, api, scripts });
+    service.set(FILE, "actions.some.thing{}", "workflow");
+    expect(service.diagnostics(FILE)).toEqual([]);
   });
 
   it.each([

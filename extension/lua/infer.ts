@@ -233,7 +233,7 @@ export class Infer implements Inference {
       if (live) return live;
       const own = this.file.linked.assigned.get(name) ?? [];
       const type = own.length > 0 ? this.assignedType(own) : null;
-      return this.project.libraryGlobal(name) ?? type ?? any;
+      return this.project.libraryGlobal(name, this.file) ?? type ?? any;
     });
   }
 
@@ -361,7 +361,7 @@ export class Infer implements Inference {
       (type.kind === "basic" && type.name === "string") ||
       (type.kind === "literal" && typeof type.value === "string");
     if (!isText) return null;
-    const library = this.project.libraryGlobal("string");
+    const library = this.project.libraryGlobal("string", this.file);
     return library?.kind === "object" ? library.shape : null;
   }
 

@@ -29,7 +29,7 @@ export interface Declarations {
   enumeration(name: string): DeclaredEnum | null;
   inferOf(file: SourceFile): Inference;
   /** A global of the sandbox and the API; null when there is none. */
-  libraryGlobal(name: string): Type | null;
+  libraryGlobal(name: string, from: SourceFile): Type | null;
   /** `actions` and `kit`. */
   liveGlobal(name: string): Type | null;
   /** What `require` gives. */

@@ -14,7 +14,7 @@ import {
 } from "./features/outline.ts";
 import { type SemanticToken, semanticTokens } from "./features/tokens.ts";
 import type { LuaHost } from "./host.ts";
-import { actionsLibrary, sandboxLibrary } from "./library.ts";
+import { sandboxLibrary } from "./library.ts";
 import { Project } from "./project.ts";
 import type { Role, SourceFile } from "./source.ts";
 import type { Span } from "./syntax/ast.ts";
@@ -25,7 +25,11 @@ export interface LanguageServiceOptions {
   host: LuaHost;
   /** The text of workflows/types/signalbox.lua, and the address that "go to definition" leads to. */
   api: { uri: string; text: string };
+  /** That of scripts.lua beside it. */
+  scripts: { uri: string; text: string };
 }
+
+export type FileRole = Exclude<Role, "library" | "script-library">;
 
 /**
  * All that an editor asks about Lua files. Files are named by their URI, places are characters (UTF-16) from the
@@ -33,7 +37,7 @@ export interface LanguageServiceOptions {
  */
 export interface LanguageService {
   /** Takes a file in, or its whole new text. */
-  set(uri: string, text: string, role: Exclude<Role, "library">): void;
+  set(uri: string, text: string, role: FileRole): void;
   /** Changes it, one edit after the other. */
   edit(uri: string, edits: readonly Edit[]): void;
   remove(uri: string): void;
@@ -62,11 +66,11 @@ export interface LanguageService {
 
 const LIBRARY = "signalbox-lua:/";
 
-export function createLanguageService({ host, api }: LanguageServiceOptions): LanguageService {
+export function createLanguageService({ host, api, scripts }: LanguageServiceOptions): LanguageService {
   const project = new Project(host);
   project.set(api.uri, api.text, "library");
   project.set(`${LIBRARY}sandbox.lua`, sandboxLibrary, "library");
-  project.set(`${LIBRARY}actions.lua`, actionsLibrary, "library");
+  project.set(scripts.uri, scripts.text, "script-library");
   let tokens = 0;
 
   const at = <Answer>(
@@ -121,7 +125,7 @@ export function createLanguageService({ host, api }: LanguageServiceOptions): La
 }
 
 function findSymbols(project: Project, query: string): { uri: string; symbol: OutlineSymbol }[] {
-  const files = project.all().filter(({ role }) => role !== "library");
+  const files = project.all().filter(({ role }) => role !== "library" && role !== "script-library");
   return files
     .flatMap((file) =>
       flat(outline(file))

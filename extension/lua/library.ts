@@ -340,55 +340,6 @@ function mathFunctions(list: string): string {
   return lines.join("\n");
 }
 
-/** What files of an actions folder are written with, and what calls them. */
-export const actionsLibrary = `---@meta
---- What an action is: where its program lies and how it is run.
----@class (exact) signalbox.ActionDefinition
----@field source string Where its files are: a git URL or a path
----@field executor? "native" | "docker" | "envyr" How it is run
----@field entrypoint? string The file to run, within the source
----@field subdir? string The folder to run it in, within the source
----@field tag? string The git tag, branch or commit
----@field type? "python" | "node" | "shell" | "other" What it is written in
----@field image? string The container's image
----@field deps? string[] Packages that it needs
----@field env? string[] Names of the variables that it is given
----@field hosts? string[] Hosts that it may reach
----@field files? string[] Paths outside that it may read
----@field timeout? number Seconds, 60 when left out
----@field defaults? table<string, any> Parameters that a call may leave out
----@field schema? { input?: table<string, any>, output?: table<string, any> } Fields and their types, such as \`"string?"\`
----@field input_adapter? "json" | "args" | "positional_args" | "mixed" How it gets its parameters
----@field output_adapter? "json" | "text" | "lines" How its output is read
----@field args_order? string[] For \`positional_args\`: the fields in their order
----@field stdin_fields? string[] For \`mixed\`: the fields that go to stdin
----@field description? string What it does
----@field retry? integer | { attempts: integer, delay?: number | string } How often it is tried again
----@field cache? number | string How long its answer is kept
-
---- Makes an action of a program that lies elsewhere. Comments above it tell editors what it takes and gives.
----@param definition signalbox.ActionDefinition
----@return fun(params?: table<string, any>): any
-function define_action(definition) end
-
-tools = {}
-
---- As \`define_action\`, run by docker, with arguments in and text out, unless said otherwise.
----@param definition signalbox.ActionDefinition
----@return fun(params?: table<string, any>): any
-function tools.define_tool(definition) end
-
---- Calls several actions at once and waits for all: their results, in order.
----@param calls table[] Each \`{ actions.a.b, { … } }\`
----@return any[] results
-function actions_all(calls) end
-
---- Loads a file of the actions folder: \`require("prometheus.query")\`.
----@param name string
----@return any
-function require(name) end
-`;
-
 /** Names that other Luas have and the sandbox has not, and what to do instead. */
 export const removedGlobals: Record<string, string> = {
   os: "There is no `os`: `signalbox.now_ms()` tells the time, and an agent's command or an action reaches the system.",

@@ -23,6 +23,8 @@ describe("a file", () => {
     ["signalbox . log('x')", true],
     ["return define_action{}", true],
     ["tools.define_tool({})", true],
+    ["print(actions.text.words({ text = 'a' }))", true],
+    ["local actions = require('telescope.actions')\nactions.close.now({})", false],
     ["print('hello')", false],
     ["local mysekia = {}", false],
   ])("%s has to do with Signalbox: %s", (text, expected) => expect(usesSignalbox(text)).toBe(expected));

@@ -20,7 +20,10 @@ export function editsOf(changes: readonly ContentChange[]): Edit[] {
 
 /** Whether a Lua text has to do with Signalbox, wherever its file is. */
 export function usesSignalbox(text: string): boolean {
-  return /\b(?:sekia|signalbox)\s*\.|\bdefine_action\s*[({]|\btools\s*\.\s*define_tool\b/.test(text);
+  if (/\b(?:sekia|signalbox)\s*\.|\bdefine_action\s*[({]|\btools\s*\.\s*define_tool\b/.test(text))
+    return true;
+  // Others call a table of their own so: it is ours where nothing else of that name is made.
+  return /\b(?:actions|kit)\.\w+\.\w+\s*[({]/.test(text) && !/\b(?:actions|kit)\s*(?:=[^=]|,)/.test(text);
 }
 
 /** The name of the workflow that a file is; null when it is not one: those in folders below are left alone. */

@@ -1,5 +1,5 @@
 import { schemaType } from "./annotations.ts";
-import { namedCall, signaturesOf } from "./calls.ts";
+import { callOptions, namedCall } from "./calls.ts";
 import { payloadType } from "./events.ts";
 import type { LiveAction, LiveAgent, LuaHost } from "./host.ts";
 import { Infer } from "./infer.ts";
@@ -53,10 +53,11 @@ export class Project implements Declarations {
   /** Answers that may rest on what changed: in a workflow, only its own. Null: what the service says changed. */
   forget(changed: SourceFile | null): void {
     this.names = null;
-    if (changed?.role !== "workflow") this.actions = null;
+    const isAlone = changed?.role === "workflow" || changed?.role === "script";
+    if (!isAlone) this.actions = null;
     for (const [file, infer] of this.infers) {
-      if (file.role === "library" && changed !== null && changed.role !== "library") continue;
-      if (changed === null || changed.role !== "workflow" || file === changed) infer.forget();
+      if (isLibrary(file) && changed !== null && !isLibrary(changed)) continue;
+      if (!isAlone || file === changed) infer.forget();
     }
   }
 
@@ -116,28 +117,32 @@ export class Project implements Declarations {
     return names;
   }
 
-  /** Files that say what everybody has. */
-  private libraries(): SourceFile[] {
-    return this.all().filter((one) => one.role === "library");
+  /** Files that say what a file has without doing anything. */
+  private libraries(from: SourceFile): SourceFile[] {
+    const isWorkflow = from.role === "workflow";
+    return this.all().filter(({ role }) => role === "library" || (role === "script-library" && !isWorkflow));
   }
 
-  /** A global of the sandbox and the API; null when there is none. */
-  libraryGlobal(name: string): Type | null {
-    for (const library of this.libraries()) {
+  /** A global of the sandbox and the API as a file sees it; null when there is none. */
+  libraryGlobal(name: string, from: SourceFile): Type | null {
+    const found: Type[] = [];
+    for (const library of this.libraries(from)) {
       const assigned = library.linked.assigned.get(name);
-      if (assigned) return this.inferOf(library).assignedTypeOf(name, assigned);
+      if (assigned) found.push(this.inferOf(library).assignedTypeOf(name, assigned));
     }
-    return null;
+    const [first, more] = found;
+    if (first?.kind !== "object" || more?.kind !== "object") return first ?? null;
+    return object({ list: [...first.shape.fields(), ...more.shape.fields()], doc: first.shape.doc });
   }
 
-  libraryNames(): string[] {
-    const names = this.libraries().flatMap((library) => [...library.linked.assigned.keys()]);
-    return [...new Set([...names, "actions", "kit"])].filter((name) => name !== "actions_all");
+  libraryNames(from: SourceFile): string[] {
+    const names = this.libraries(from).flatMap((library) => [...library.linked.assigned.keys()]);
+    return [...new Set(names)];
   }
 
   /** Where a global of the library is written. */
-  libraryAssignments(name: string) {
-    for (const library of this.libraries()) {
+  libraryAssignments(name: string, from: SourceFile) {
+    for (const library of this.libraries(from)) {
       const assigned = library.linked.assigned.get(name);
       if (assigned) return { library, assigned };
     }
@@ -210,9 +215,13 @@ export class Project implements Declarations {
     const list = [...spaces].map(([space, fields]) =>
       fieldOf(space, object({ list: [...fields.values()], closed: true })),
     );
-    const [all] = signaturesOf(this.libraryGlobal("actions_all") ?? any);
-    if (all) list.push(fieldOf("all", { kind: "function", signatures: [all] }, { doc: all.doc }));
-    return object({ list, closed: list.length > 0 });
+    // Of what nobody knows anything can be there.
+    const closed = list.length > 0;
+    const written = this.all().find(({ linked }) => linked.assigned.has("actions"));
+    const type = written ? this.libraryGlobal("actions", written) : null;
+    const all = type?.kind === "object" ? type.shape.field("all") : null;
+    if (all) list.push(all);
+    return object({ list, closed, doc: type?.kind === "object" ? type.shape.doc : "" });
   }
 
   /** Each `init.lua` of an actions folder that no other one above it requires. */
@@ -241,11 +250,13 @@ export class Project implements Declarations {
   private liveAction(action: LiveAction): Type {
     const input = schemaType(action.input);
     const output = schemaType(action.output);
+    const [library] = this.all().filter(isLibrary);
+    const options = library ? [callOptions(this.inferOf(library))] : [];
     return {
       kind: "function",
       signatures: [
         {
-          params: [{ name: "params", type: input, optional: false, doc: "" }],
+          params: [{ name: "params", type: input, optional: false, doc: "" }, ...options],
           vararg: null,
           returns: () => [{ name: null, type: output }],
           doc: action.description,
@@ -286,6 +297,10 @@ export class Project implements Declarations {
     const shape = this.host.types(subject.value)?.find((one) => one.type === type.value);
     return shape ? payloadType([shape]) : null;
   }
+}
+
+function isLibrary({ role }: SourceFile): boolean {
+  return role === "library" || role === "script-library";
 }
 
 export function isCommand(name: string): boolean {

@@ -42,8 +42,8 @@ import { kinds, rangeOf, severities, symbolKinds, toSymbol } from "./convert.ts"
 import { engineProblems, handlerAt, statsOf, statsText } from "./engine.ts";
 import type { Completion } from "./features/item.ts";
 import { tokenModifiers, tokenTypes } from "./features/tokens.ts";
-import { createLanguageService, type LanguageService } from "./language-service.ts";
-import { actionsLibrary, sandboxLibrary } from "./library.ts";
+import { createLanguageService, type FileRole, type LanguageService } from "./language-service.ts";
+import { sandboxLibrary } from "./library.ts";
 import { LiveData, RUNS_LOOKED_AT } from "./live.ts";
 import { hasOtherServer, offerLibrary } from "./lua-ls.ts";
 import { editsOf, isInside, usesSignalbox, workflowName } from "./mirror.ts";
@@ -134,7 +134,7 @@ class LuaFiles implements Disposable {
       this.#link.onState(() => this.#live.reset()),
       this.#link.onEvent(() => this.#lookSoon()),
       workspace.registerTextDocumentContentProvider("signalbox-lua", {
-        provideTextDocumentContent: ({ path }) => (path === "/sandbox.lua" ? sandboxLibrary : actionsLibrary),
+        provideTextDocumentContent: () => sandboxLibrary,
       }),
     ];
   }
@@ -162,23 +162,33 @@ class LuaFiles implements Disposable {
     const uri = document.uri.toString();
     const text = document.getText();
     if (service.text(uri) !== text) {
-      service.set(uri, text, isInside(document.uri.fsPath, this.#actions.folder) ? "actions" : "workflow");
+      service.set(uri, text, this.#roleOf(document.uri.fsPath));
     }
     return { service, uri };
   }
 
   #open(): LanguageService {
     if (this.#service) return this.#service;
-    const types = Uri.joinPath(this.#context.extensionUri, "workflows", "types", "signalbox.lua");
+    const types = Uri.joinPath(this.#context.extensionUri, "workflows", "types");
+    const read = (name: string) => {
+      const uri = Uri.joinPath(types, name);
+      return { uri: uri.toString(), text: this.#packed(uri) };
+    };
     this.#service = createLanguageService({
       host: this.#live,
-      api: { uri: types.toString(), text: this.#api(types) },
+      api: read("signalbox.lua"),
+      scripts: read("scripts.lua"),
     });
     this.#readActions();
     return this.#service;
   }
 
-  #api(file: Uri): string {
+  #roleOf(path: string): FileRole {
+    if (isInside(path, this.#actions.folder)) return "actions";
+    return isInside(path, this.#workflowsDir()) ? "workflow" : "script";
+  }
+
+  #packed(file: Uri): string {
     try {
       return readFileSync(file.fsPath, "utf8");
     } catch (error) {

@@ -4,8 +4,8 @@ import type { Chunk, DocComment, Local, Statement } from "./syntax/ast.ts";
 import { type Edit, parse, reparse, settle, type Tree } from "./syntax/document.ts";
 import type { Place } from "./types.ts";
 
-/** What a file may do: a workflow has the sandbox, a file of the actions folder `require` and `define_action` too. */
-export type Role = "workflow" | "actions" | "library";
+/** What a file is. Scripts and files of the actions folder have words that workflows have not. */
+export type Role = "workflow" | "script" | "actions" | "library" | "script-library";
 
 /** What a comment declares, and the statement right below it. */
 export interface Declared<T extends Tag["tag"]> {

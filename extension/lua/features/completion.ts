@@ -279,15 +279,15 @@ function ofNames(cursor: Cursor): Completion[] {
     add(local.name, kind, "2", () => infer.typeOfLocal(local));
   }
   for (const name of file.linked.assigned.keys()) add(name, "global", "3", () => infer.typeOfGlobal(name));
-  for (const name of project.libraryNames()) {
+  for (const name of project.libraryNames(file)) {
     const isApi = name === "sekia" || name === "signalbox";
     add(name, libraryKind(cursor, name), isApi ? "2" : "4", () => infer.typeOfGlobal(name));
   }
   return [...list.values(), ...[...keywords].map((word) => item(cursor, word, "keyword", { sort: "6" }))];
 }
 
-function libraryKind({ project }: Cursor, name: string): Completion["kind"] {
-  const type = project.libraryGlobal(name);
+function libraryKind({ project, file }: Cursor, name: string): Completion["kind"] {
+  const type = project.libraryGlobal(name, file);
   if (type === null) return "library";
   return type.kind === "function" ? "function" : type.kind === "object" ? "library" : "global";
 }

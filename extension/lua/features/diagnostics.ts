@@ -104,7 +104,7 @@ class Checker {
   }
 
   private globals(): void {
-    const library = new Set(this.project.libraryNames());
+    const library = new Set(this.project.libraryNames(this.file));
     const { assigned, globals } = this.file.linked;
     for (const name of globals) {
       if (library.has(name.name) || assigned.has(name.name)) continue;
@@ -160,7 +160,8 @@ class Checker {
   }
 
   private isLibrary(name: string): boolean {
-    return this.project.libraryNames().includes(name) && !this.file.linked.assigned.has(name);
+    if (this.file.linked.assigned.has(name) || this.project.liveGlobal(name) !== null) return false;
+    return this.project.libraryNames(this.file).includes(name);
   }
 
   private undefinedField(node: Member, shape: Shape): void {
@@ -234,9 +235,10 @@ class Checker {
   private fit(arg: Expression, asked: Type, where: string): boolean {
     const given = this.infer.typeOf(arg);
     if (fits(withoutNil(given), asked)) return true;
-    const isWord = membersOf(asked).every((one) => one.kind === "literal");
-    const meant = isWord && arg.kind === "string" ? nearest(arg.value, wordsOf(asked)) : null;
-    const wanted = show(asked, 1);
+    const named = withoutNilIfKnown(asked);
+    const isWord = membersOf(named).every((one) => one.kind === "literal" || one.kind === "object");
+    const meant = isWord && arg.kind === "string" ? nearest(arg.value, wordsOf(named)) : null;
+    const wanted = show(named, 1);
     const got = arg.kind === "string" && isWord ? JSON.stringify(arg.value) : kindName(given);
     const hint = meant === null ? "" : `; did you mean "${meant}"?`;
     const fixes = meant !== null && arg.kind === "string" ? replace(arg.inner, meant) : [];
@@ -286,8 +288,7 @@ class Checker {
     const shapes = asked ? membersOf(asked).filter((one) => one.kind === "object") : [];
     const [only] = shapes;
     if (shapes.length !== 1 || only?.kind !== "object" || only.shape.recorded) {
-      if (asked && node.fields.length > 0 && !fits({ kind: "basic", name: "table" }, asked))
-        this.fit(node, asked, "this");
+      if (asked) this.openTable(node, asked);
       return;
     }
     const { shape } = only;
@@ -304,6 +305,17 @@ class Checker {
       }
     }
     if (node.closed) this.missingFields(node, shape);
+  }
+
+  /** One whose names are free, or that has no place here. */
+  private openTable(node: TableLiteral, asked: Type): void {
+    if (node.fields.length > 0 && !fits({ kind: "basic", name: "table" }, asked))
+      this.fit(node, asked, "this");
+    const known = withoutNil(asked);
+    if (known.kind !== "map") return;
+    for (const { key, value } of node.fields)
+      if (key && value.kind !== "table" && value.kind !== "missing")
+        this.fit(value, known.value, `'${key.name}'`);
   }
 
   private unknownKey(key: Name, shape: Shape): void {

@@ -46,7 +46,7 @@ function isRequire({ project }: Cursor, place: Place): boolean {
 function ofGlobal({ project, file }: Cursor, name: string): Place[] {
   const own = file.linked.assigned.get(name)?.find(({ path }) => path.length === 0);
   if (own) return [file.place(own.chunk, own.name)];
-  const found = project.libraryAssignments(name);
+  const found = project.libraryAssignments(name, file);
   const [first] = found?.assigned ?? [];
   return found && first ? [found.library.place(first.chunk, first.base)] : [];
 }
@@ -127,7 +127,7 @@ function clashOf(cursor: Cursor, local: Local, to: string, places: Span[]): stri
     if (seenAt(file, other.from).includes(local))
       return `\`${to}\` in line ${line(other.from)} would then mean this.`;
   }
-  const isGlobal = project.libraryNames().includes(to) && others.length > 0;
+  const isGlobal = project.libraryNames(file).includes(to) && others.length > 0;
   return isGlobal ? `\`${to}\` is used here as the global.` : null;
 }
 

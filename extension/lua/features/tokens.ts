@@ -14,7 +14,7 @@ export interface SemanticToken extends Span {
 /** What each name is, in the order of the text. */
 export function semanticTokens(project: Project, file: SourceFile): SemanticToken[] {
   const infer = project.inferOf(file);
-  const library = new Set(project.libraryNames());
+  const library = new Set(project.libraryNames(file));
   const found: SemanticToken[] = [];
   const visit = (node: Node) => {
     if (node.kind === "name" && node.name !== "") {

@@ -1,6 +1,6 @@
 /** A large file to work in. `node extension/lua/testing/fake-large.ts` prints how long the editor's answers take. */
 import { createLanguageService, type LanguageService } from "../language-service.ts";
-import { api, fakeHost } from "./fake.ts";
+import { api, fakeHost, scripts } from "./fake.ts";
 
 export const LARGE = "file:///workflows/large.lua";
 
@@ -27,7 +27,7 @@ export function largeSource(lines: number, actions: number): string {
 
 /** A service with that file and the actions' files. */
 export function openLarge(lines: number, actions: number): { service: LanguageService; source: string } {
-  const service = createLanguageService({ host: fakeHost, api });
+  const service = createLanguageService({ host: fakeHost, api, scripts });
   const names = Array.from({ length: actions }, (_, index) => `space_${index % 10}.action_${index}`);
   const spaces = new Map<string, string[]>();
   for (const name of names) {

@@ -126,7 +126,7 @@ const actionFiles: Record<string, string> = {
     '  source = ".",',
     '  executor = "native",',
     '  description = "Shortens a text.",',
-    '  schema = { input = { text = "string", max = "integer?" }, output = { short = "string" } },',
+    '  schema = { input = { text = "string", max = "number?" }, output = { short = "string" } },',
     "})",
     "return M",
     "",
@@ -141,8 +141,13 @@ export const api = {
   text: readFileSync(join(repository, "workflows/types/signalbox.lua"), "utf8"),
 };
 
+export const scripts = {
+  uri: "file:///types/scripts.lua",
+  text: readFileSync(join(repository, "workflows/types/scripts.lua"), "utf8"),
+};
+
 export function openService(host: LuaHost = fakeHost): LanguageService {
-  const service = createLanguageService({ host, api });
+  const service = createLanguageService({ host, api, scripts });
   for (const [name, text] of Object.entries(actionFiles)) service.set(`${ACTIONS}${name}`, text, "actions");
   return service;
 }

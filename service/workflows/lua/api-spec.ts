@@ -1,6 +1,9 @@
 /**
- * The Lua API as one table: api.ts checks arguments by it, annotations.ts writes the editor's types from it.
+ * The Lua API as one table: api.ts checks arguments by it, annotations.ts writes the editor's types from it. What
+ * actions and scripts have besides is at its end, for the editor alone: those functions read their own arguments.
  */
+
+import type { ActionDefinition, CallOptions } from "../../actions/definition.ts";
 
 /** What an argument may be: how errors call it, and its type in the editor. */
 export const parameterTypes = {
@@ -18,6 +21,10 @@ export const parameterTypes = {
   key: { expected: "a text of 1 to 200 characters", editor: "string" },
   json: { expected: "a value that JSON can hold", editor: "any" },
   table: { expected: "a table", editor: "table" },
+  kind: {
+    expected: "a name: letters, digits and _ @ : . / + -",
+    editor: '"http" | "mail" | "shell" | "reply" | "event" | string',
+  },
   no_options: { expected: "a table without fields (there are no options yet)", editor: "table" },
   question: {
     expected: "a table with title, and perhaps body, choices and timeout",
@@ -26,7 +33,7 @@ export const parameterTypes = {
   http_request: {
     expected: "a table with url, and perhaps method, headers, json or body, timeout_ms, idempotent",
     editor:
-      "{ url: string, method?: string, headers?: table<string, string | { secret: string, prefix?: string }>, json?: any, body?: string, timeout_ms?: integer, idempotent?: boolean }",
+      "{ url: string, method?: signalbox.HttpMethod, headers?: table<string, string | { secret: string, prefix?: string }>, json?: any, body?: string, timeout_ms?: integer, idempotent?: boolean }",
   },
   mail: {
     expected: "a table with to, subject and text, and perhaps cc, bcc, from, html, in_reply_to, references",
@@ -87,7 +94,7 @@ const level: Parameter = { name: "level", type: "level", doc: "How loud" };
 const message: Parameter = { name: "message", type: "message", doc: "What to write" };
 const key: Parameter = { name: "key", type: "key", doc: "Its name" };
 
-const kind: Parameter = { name: "kind", type: "name", doc: "Such as `http` or `mail`" };
+const kind: Parameter = { name: "kind", type: "kind", doc: "Such as `http` or `mail`" };
 const acts = {
   http: {
     param: {
@@ -275,6 +282,7 @@ export const apiFields = {
   "sekia.name": { type: "string", doc: "The workflow's name: its file's name without `.lua`." },
   "signalbox.name": { type: "string", doc: "The workflow's name: its file's name without `.lua`." },
   "signalbox.null": { type: "userdata", doc: "JSON's null, for lists; in records a missing field does." },
+  "signalbox.json.null": { type: "userdata", doc: "The same as `signalbox.null`." },
 } as const;
 
 /** Also there without `signalbox.` before them. */
@@ -282,3 +290,143 @@ export const apiAliases = {
   array: "signalbox.array",
   json: "signalbox.json",
 } as const;
+
+/** A type in the editor's notation, and what it is for. */
+export interface EditorField {
+  readonly type: string;
+  readonly optional?: true;
+  readonly doc: string;
+}
+
+/** Fields of `define_action`, by the names that its schema has. */
+export const definitionFields = {
+  source: { type: "string", doc: "Where its files are: a git URL or a path" },
+  executor: { type: '"native" | "docker" | "envyr"', doc: "How it is run" },
+  entrypoint: { type: "string", optional: true, doc: "The file to run, within the source" },
+  subdir: { type: "string", optional: true, doc: "The folder to run it in, within the source" },
+  tag: { type: "string", optional: true, doc: "The git tag, branch or commit" },
+  type: { type: '"python" | "node" | "shell" | "other"', optional: true, doc: "What it is written in" },
+  image: { type: "string", optional: true, doc: "The container's image" },
+  deps: { type: "string[]", optional: true, doc: "Packages that it needs" },
+  env: { type: "string[]", optional: true, doc: "Names of the variables that it is given" },
+  hosts: { type: "string[]", optional: true, doc: "Hosts that it may reach" },
+  files: { type: "string[]", optional: true, doc: "Paths outside that it may read" },
+  timeout: { type: "number", optional: true, doc: "Seconds, 60 when left out" },
+  defaults: { type: "table<string, any>", optional: true, doc: "Parameters that a call may leave out" },
+  schema: {
+    type: "{ input?: table<string, signalbox.SchemaField>, output?: table<string, signalbox.SchemaField> }",
+    optional: true,
+    doc: 'Fields and their types, such as `"string?"`',
+  },
+  input_adapter: {
+    type: '"json" | "args" | "positional_args" | "mixed"',
+    optional: true,
+    doc: "How it gets its parameters",
+  },
+  output_adapter: { type: '"json" | "text" | "lines"', optional: true, doc: "How its output is read" },
+  args_order: {
+    type: "string[]",
+    optional: true,
+    doc: "For `positional_args`: the fields in their order",
+  },
+  stdin_fields: { type: "string[]", optional: true, doc: "For `mixed`: the fields that go to stdin" },
+  description: { type: "string", optional: true, doc: "What it does" },
+  retry: {
+    type: "integer | { attempts: integer, delay?: number | string }",
+    optional: true,
+    doc: "How often it is tried again, and after how many seconds",
+  },
+  cache: { type: "number | string", optional: true, doc: 'How long its answer is kept: seconds, or `"10m"`' },
+} as const satisfies Record<Exclude<keyof ActionDefinition, "flavour">, EditorField>;
+
+/** What one call of an action may say besides its parameters. */
+export const callFields = {
+  retry: { ...definitionFields.retry, doc: "How often, at most, this call is tried again" },
+  cache: { ...definitionFields.cache, doc: "For how long, at most, an answer may be old" },
+} as const satisfies Record<keyof CallOptions, EditorField>;
+
+/** A function that reads its own arguments. */
+export interface EditorFunction {
+  readonly doc: string;
+  readonly params: readonly (EditorField & { readonly name: string })[];
+  readonly returns?: { readonly type: string; readonly doc: string };
+}
+
+const definition = (type: string) => ({ name: "definition", type, doc: "Where it is and how it is run" });
+const newAction = { type: "signalbox.Action action", doc: "A function; `init.lua` gives it its name" };
+
+export const actionFunctions = {
+  require: {
+    doc: 'Loads a file of the actions folder, once: `require("prometheus.query")`.',
+    params: [{ name: "name", type: "string", doc: "Its path with dots and without `.lua`" }],
+    returns: { type: "any result", doc: "What the file returns" },
+  },
+  define_action: {
+    doc: "Makes an action of a program that lies elsewhere. Comments above it tell editors what it takes and gives.",
+    params: [definition("signalbox.ActionDefinition")],
+    returns: newAction,
+  },
+  "tools.define_tool": {
+    doc: "As `define_action`: run by docker, with arguments in and text out, unless it says otherwise.",
+    params: [definition("signalbox.ToolDefinition")],
+    returns: newAction,
+  },
+} as const satisfies Record<string, EditorFunction>;
+
+const anything = { name: "value", type: "any", doc: "Any value" } as const;
+const aTable = { name: "tbl", type: "table", doc: "Any table" } as const;
+const aPath = { name: "path", type: "string", doc: "Where you started the script, or absolute" } as const;
+
+/** What scripts have and workflows have not. */
+export const scriptFunctions = {
+  inspect: {
+    doc: "The value as a text that shows all of it.",
+    params: [anything],
+    returns: { type: "string text", doc: "" },
+  },
+  pp: {
+    doc: "Prints the value so that a person can read it.",
+    params: [anything, { name: "depth", type: "integer", optional: true, doc: "4 when left out" }],
+  },
+  keys: {
+    doc: "The keys of a table, sorted.",
+    params: [aTable],
+    returns: { type: "any[] keys", doc: "" },
+  },
+  count: {
+    doc: "How many entries a table has.",
+    params: [aTable],
+    returns: { type: "integer count", doc: "" },
+  },
+  pluck: {
+    doc: "One field of each entry of a list.",
+    params: [
+      { name: "list", type: "table[]", doc: "Tables" },
+      { name: "field", type: "string", doc: "The field's name" },
+    ],
+    returns: { type: "any[] values", doc: "" },
+  },
+  readfile: {
+    doc: "The text of a file.",
+    params: [aPath],
+    returns: { type: "string text", doc: "" },
+  },
+  writefile: {
+    doc: "Writes a file: a text as it is, anything else as JSON.",
+    params: [aPath, { ...anything, name: "content", doc: "What to write" }],
+  },
+  jq: {
+    doc: "What the program `jq` makes of a value.",
+    params: [anything, { name: "filter", type: "string", doc: "Such as `.items[].name`" }],
+    returns: { type: "any result", doc: "" },
+  },
+  "json.pretty": {
+    doc: "The JSON text of a value, indented.",
+    params: [anything],
+    returns: { type: "string text", doc: "" },
+  },
+} as const satisfies Record<string, EditorFunction>;
+
+export const scriptFields = {
+  arg: { type: "string[]", doc: "The words behind the script's name; `arg[0]` is its file." },
+} as const satisfies Record<string, EditorField>;

@@ -37,6 +37,7 @@ const readers: { [Type in ParameterType]: (L: LuaState, index: number, parameter
   pattern: textBy(subjectPattern),
   subject: textBy(subject),
   name: textBy(name),
+  kind: textBy(name),
   key: textBy(text(200).min(1)),
   level: textBy(level),
   text: (L, index) => readText(L, index),
