@@ -21,7 +21,8 @@ export function joinConnectors(
     ) ?? null;
   const items = agents.map((agent) => ({ agent, connector: connectorOf(agent) }));
   const others = connectors
-    .filter((connector) => connector.state !== "off" && !items.some((item) => item.connector === connector))
+    .filter(({ state, mend }) => state !== "off" || mend !== null)
+    .filter((connector) => !items.some((item) => item.connector === connector))
     .map((connector) => ({ agent: null, connector }));
   const byName = (one: AgentItem, other: AgentItem) =>
     Number(one.connector !== null) - Number(other.connector !== null) ||
@@ -43,7 +44,10 @@ export function agentRow(
   const { agent, connector } = item;
   if (agent === null) return connectorRow(connector as ConnectorStatus, t);
   const state = stateOf(item, t);
-  const beat = agent.last_beat_ms === null ? "" : relativeTime(agent.last_beat_ms, nowMs, t);
+  const beat =
+    agent.last_beat_ms === null
+      ? ""
+      : relativeTime(agent.last_beat_ms, inSteps(agent.last_beat_ms, nowMs), t);
   const work = counts([
     [agent.open_commands, t("{0} open", agent.open_commands)],
     [agent.errors, t("{0} errors", agent.errors)],
@@ -54,15 +58,22 @@ export function agentRow(
     description: [state.words, beat, work].filter((part) => part !== "").join(" · "),
     tooltip: agentTooltip(agent, connector, t),
     icon: state.icon,
-    context: ["agent", agent.kind, ...(state.isBroken ? ["broken"] : [])].join(" "),
+    context: ["agent", agent.kind, ...(state.isBroken ? ["mendable"] : [])].join(" "),
     spoken: `${agent.name}, ${state.words}, ${beat}`,
-    item: { kind: "agent", agent: agent.name },
+    item: { kind: "agent", agent: agent.name, connector: connector?.id ?? null },
     children: async () => [
       ...(connector?.message ? [messageRow(agent.name, connector.message)] : []),
       ...agent.commands.map((command) => commandRow(agent.name, command, t)),
       ...(await recentEffects(agent.name)).map((effect) => effectRow(agent.name, effect, nowMs, t)),
     ],
   };
+}
+
+const STEP_MS = 10_000;
+
+/** Time in steps since a beat: a thousand agents that each beat now and then would all look different every second. */
+function inSteps(beatMs: number, nowMs: number): number {
+  return beatMs + Math.floor((nowMs - beatMs) / STEP_MS) * STEP_MS;
 }
 
 interface State {
@@ -81,7 +92,7 @@ function stateOf({ agent, connector }: AgentItem, t: Translate): State {
   return { words: t("offline"), icon: { id: "circle-slash", color: "disabledForeground" }, isBroken: false };
 }
 
-function connectorState({ state }: ConnectorStatus, t: Translate): State {
+function connectorState({ state, mend }: ConnectorStatus, t: Translate): State {
   if (state === "connecting") return { words: t("connecting"), icon: { id: "sync" }, isBroken: false };
   if (state === "failed")
     return { words: t("failed"), icon: { id: "error", color: "list.errorForeground" }, isBroken: true };
@@ -89,6 +100,9 @@ function connectorState({ state }: ConnectorStatus, t: Translate): State {
     return { words: t("degraded"), icon: { id: "warning", color: "list.warningForeground" }, isBroken: true };
   if (state === "ready")
     return { words: t("connected"), icon: { id: "plug", color: "testing.iconPassed" }, isBroken: false };
+  const icon = { id: "debug-disconnect", color: "list.warningForeground" };
+  if (mend?.kind === "secret") return { words: t("lacks a secret"), icon, isBroken: true };
+  if (mend !== null) return { words: t("not set up"), icon, isBroken: true };
   return { words: t("off"), icon: { id: "debug-disconnect" }, isBroken: false };
 }
 
@@ -101,7 +115,9 @@ function connectorRow(connector: ConnectorStatus, t: Translate): Row {
     description: state.words,
     tooltip: [connector.title, state.words, message].filter(Boolean).join("\n"),
     icon: state.icon,
-    context: `connector${state.isBroken ? " broken" : ""}`,
+    context: `connector${state.isBroken ? " mendable" : ""}`,
+    spoken: [connector.title, state.words, message].filter(Boolean).join(", "),
+    item: { kind: "connector", connector: connector.id },
     ...(message === null ? {} : { children: () => [messageRow(connector.id, message)] }),
   };
 }

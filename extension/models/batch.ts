@@ -4,24 +4,64 @@ export interface Batch<T> extends Disposable {
   add(item: T): void;
 }
 
-/** Gathers what comes within `afterMs` of the first, then hands it on at once: a view is drawn once a batch. */
-export function createBatch<T>(afterMs: number, flush: (items: readonly T[]) => void): Batch<T> {
+/**
+ * Gathers what comes within `afterMs` of the first, then hands it on at once: a view is drawn once a batch. While things
+ * pour in, `restMs` go by between two batches.
+ */
+export function createBatch<T>(
+  afterMs: number,
+  flush: (items: readonly T[]) => void,
+  restMs: number = afterMs,
+): Batch<T> {
   let items: T[] = [];
   let timer: NodeJS.Timeout | null = null;
+  let flushedAt = Number.NEGATIVE_INFINITY;
   return {
     add(item) {
       items.push(item);
-      timer ??= setTimeout(() => {
+      if (timer !== null) return;
+      const waitMs = Math.max(afterMs, flushedAt + restMs - performance.now());
+      timer = setTimeout(() => {
         timer = null;
+        flushedAt = performance.now();
         const ready = items;
         items = [];
         flush(ready);
-      }, afterMs);
+      }, waitMs);
     },
     dispose() {
       if (timer !== null) clearTimeout(timer);
       timer = null;
       items = [];
+    },
+  };
+}
+
+export interface Pacer extends Disposable {
+  wish(): void;
+}
+
+/** Runs at the first wish, and while wishes go on at most every `everyMs`; the last wish is never lost. */
+export function createPacer(everyMs: number, run: () => void): Pacer {
+  let timer: NodeJS.Timeout | null = null;
+  let isWished = false;
+  const begin = () => {
+    isWished = false;
+    timer = setTimeout(() => {
+      timer = null;
+      if (isWished) begin();
+    }, everyMs);
+    run();
+  };
+  return {
+    wish() {
+      if (timer === null) begin();
+      else isWished = true;
+    },
+    dispose() {
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+      isWished = false;
     },
   };
 }

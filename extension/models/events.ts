@@ -2,6 +2,7 @@ import type { Event, ListedEvent } from "../../service/contract/events.ts";
 import { type Disposable, Emitter } from "../emitter.ts";
 import { admits, type EventFilter, keeps } from "./event-filter.ts";
 import { looks, type Row, type RowChange, type RowSource, type Translate } from "./row.ts";
+import { type Section, Sections } from "./sections.ts";
 import { clockTime, excerpt } from "./words.ts";
 
 export interface EventPage {
@@ -18,25 +19,30 @@ interface EventsOptions {
   onStale?(): void;
 }
 
-/** Events that are no longer among the newest: one row, opened on demand. */
-interface OlderPage {
-  readonly id: string;
-  readonly events: readonly ListedEvent[];
-}
+/** The most that one request gives. */
+const MOST_AT_ONCE = 1_000;
+/** Sections whose events are kept while they are open; the editor asks for them at each redraw. */
+const OPEN_SECTIONS = 20;
 
 /**
- * Events, newest first. The newest stand alone and move; older ones stand in pages that never change, so that a
- * hundred thousand of them are a thousand rows, and a new one redraws no more than the newest.
+ * Events, newest first. The newest stand alone and move; older ones stand in sections that hold no events until they
+ * are opened, so that neither rows nor memory grow with the log, and a new event redraws no more than the newest.
  */
 export class EventsSource implements RowSource {
   readonly #options: EventsOptions;
   readonly #changes = new Emitter<RowChange>();
+  readonly #older = new Sections();
+  readonly #opened = new Map<string, Promise<readonly ListedEvent[]>>();
   #filter: EventFilter = {};
   #isGrouped = false;
   #newest: ListedEvent[] = [];
-  #pages: OlderPage[] = [];
   #next: number | null = null;
-  #known = new Set<string>();
+  /** Whether the newest page was read; what the stream brings before has no list to join. */
+  #isRead = false;
+  /** The largest `seq` that was read or came by itself: the stream may still bring what was read. */
+  #seen = 0;
+  /** How many sections are read at the next wish for more. */
+  #stride = 1;
   #generation = 0;
 
   constructor(options: EventsOptions) {
@@ -52,7 +58,7 @@ export class EventsSource implements RowSource {
   }
 
   get isEmpty(): boolean {
-    return this.#newest.length === 0 && this.#pages.length === 0;
+    return this.#newest.length === 0 && this.#older.isEmpty;
   }
 
   onChange(listener: (change: RowChange) => void): Disposable {
@@ -61,11 +67,9 @@ export class EventsSource implements RowSource {
 
   rows(): readonly Row[] {
     const now = this.#now();
-    const newest = this.#isGrouped
-      ? this.#groups(this.#newest, now)
-      : this.#newest.map((event) => this.#row(event, now));
-    const pages = this.#pages.map((page) => this.#pageRow(page, now));
-    return this.#next === null ? [...newest, ...pages] : [...newest, ...pages, this.#moreRow()];
+    const older = this.#older.all.map((section) => this.#sectionRow(section, now));
+    const rows = [...this.#rows(this.#newest, now), ...older];
+    return this.#next === null ? rows : [...rows, this.#moreRow()];
   }
 
   async setFilter(filter: EventFilter): Promise<void> {
@@ -79,45 +83,46 @@ export class EventsSource implements RowSource {
     this.#changes.fire("all");
   }
 
-  /** Reads the newest page; what was loaded of older pages stays while it still joins on. */
+  /** Reads the newest page; what was loaded of older events stays while it still joins on. */
   async refresh(): Promise<void> {
-    const page = await this.#load();
+    const page = await this.#load(this.#options.pageSize());
     if (page === null) return;
-    const oldestRead = page.events.at(-1)?.seq ?? 0;
-    const joinsOn = this.#newest.some(({ seq }) => seq >= oldestRead) && page.next !== null;
-    if (!joinsOn) {
-      this.#reset();
-      this.#next = page.next;
-      this.#newest = [...page.events];
-      for (const { id } of page.events) this.#known.add(id);
-      this.#changes.fire("all");
-      return;
-    }
-    this.#merge(page.events);
+    this.#opened.clear();
+    const newestRead = page.events[0]?.seq ?? 0;
+    const oldestRead = page.events.at(-1)?.seq ?? Number.POSITIVE_INFINITY;
+    const joinsOn = this.#newest.some(({ seq }) => seq >= oldestRead && seq <= newestRead);
+    if (this.#isRead && joinsOn && (page.next !== null || this.#older.isEmpty)) this.#merge(page);
+    else this.#begin(page, newestRead);
+    this.#seen = Math.max(this.#seen, newestRead);
   }
 
-  /** Reads on where the list ends. */
+  /** Reads on where the list ends: each time twice as much, up to what one request gives. */
   async loadMore(): Promise<void> {
     if (this.#next === null) return;
-    const page = await this.#load(this.#next);
+    const size = this.#options.pageSize();
+    const stride = Math.max(1, Math.min(this.#stride, Math.floor(MOST_AT_ONCE / size)));
+    const page = await this.#load(size * stride, this.#next);
     if (page === null) return;
-    const fresh = page.events.filter(({ id }) => !this.#known.has(id));
-    for (const { id } of fresh) this.#known.add(id);
-    if (fresh.length > 0) this.#pages.push({ id: `page:${fresh[0]?.id}`, events: fresh });
+    const oldest = this.#older.oldestSeq ?? this.#newest.at(-1)?.seq ?? Number.POSITIVE_INFINITY;
+    const fresh = page.events.filter(({ seq }) => seq < oldest);
+    for (let at = 0; at < fresh.length; at += size) this.#older.addOlder(fresh.slice(at, at + size));
+    this.#stride = 2 * stride;
     this.#next = page.next;
     this.#changes.fire("all");
   }
 
   /** New events, oldest first, as the stream brings them: one redraw for all of them. */
   take(events: readonly Event[]): void {
+    if (!this.#isRead) return;
     let isStale = false;
     const fresh: ListedEvent[] = [];
     for (const event of events) {
+      if (event.seq <= this.#seen) continue;
       const isAdmitted = admits(this.#filter, event);
       if (isAdmitted === null) isStale = true;
-      if (isAdmitted !== true || this.#known.has(event.id)) continue;
-      this.#known.add(event.id);
-      fresh.push({ ...event, status: event.topic === null ? null : "pending" });
+      // What only the service can tell will be read.
+      else this.#seen = event.seq;
+      if (isAdmitted === true) fresh.push({ ...event, status: event.topic === null ? null : "pending" });
     }
     if (isStale) this.#options.onStale?.();
     if (fresh.length === 0) return;
@@ -132,61 +137,82 @@ export class EventsSource implements RowSource {
   clear(): void {
     this.#generation += 1;
     this.#reset();
+    this.#isRead = false;
+    this.#seen = 0;
     this.#changes.fire("all");
   }
 
   #reset(): void {
     this.#newest = [];
-    this.#pages = [];
+    this.#older.clear();
+    this.#opened.clear();
     this.#next = null;
-    this.#known = new Set();
+    this.#stride = 1;
   }
 
   /** Null: the answer came too late, for another filter. */
-  async #load(before?: number): Promise<EventPage | null> {
+  async #load(limit: number, before?: number): Promise<EventPage | null> {
     const generation = this.#generation;
     const filter = this.#filter;
-    const limit = this.#options.pageSize();
     const page = await this.#options.load(filter, before === undefined ? { limit } : { limit, before });
     if (generation !== this.#generation) return null;
     const now = this.#now();
     return { events: page.events.filter((event) => keeps(filter, event, now)), next: page.next };
   }
 
-  /** Takes over what is new or has another state; only these rows are drawn again. */
-  #merge(events: readonly ListedEvent[]): void {
-    const read = new Map(events.map((event) => [event.id, event]));
-    const now = this.#now();
-    const changed: string[] = [];
-    this.#newest = this.#newest.map((event) => {
-      const fresh = read.get(event.id);
-      if (fresh === undefined || looks(this.#row(fresh, now)) === looks(this.#row(event, now))) return event;
-      changed.push(`event:${event.id}`);
-      return fresh;
-    });
-    const added = events.filter(({ id }) => !this.#known.has(id));
-    for (const { id } of added) this.#known.add(id);
-    if (added.length === 0) {
-      if (changed.length > 0) this.#changes.fire(this.#isGrouped ? "all" : changed);
-      return;
-    }
-    this.#newest = [...added, ...this.#newest].sort((one, other) => other.seq - one.seq);
-    this.#shelve();
+  /** The list anew, with what the stream brought while it was read. */
+  #begin(page: EventPage, newestRead: number): void {
+    const newer = this.#isRead ? this.#newest.filter(({ seq }) => seq > newestRead) : [];
+    this.#reset();
+    this.#isRead = true;
+    this.#newest = [...newer, ...page.events];
+    this.#next = page.next;
     this.#changes.fire("all");
   }
 
-  /** Keeps at most two pages moving: what is below goes into a page of its own. */
+  /** Takes over what is new, gone or has another state; only these rows are drawn again. */
+  #merge({ events, next }: EventPage): void {
+    const read = new Map(events.map((event) => [event.id, event]));
+    const newestRead = events[0]?.seq ?? 0;
+    const oldestRead = next === null ? 0 : (events.at(-1)?.seq ?? 0);
+    const now = this.#now();
+    const changed: string[] = [];
+    const kept = this.#newest.flatMap((event) => {
+      const fresh = read.get(event.id);
+      // It was deleted, or the filter no longer admits it.
+      if (fresh === undefined) return event.seq >= oldestRead && event.seq <= newestRead ? [] : [event];
+      read.delete(event.id);
+      if (looks(this.#row(fresh, now)) === looks(this.#row(event, now))) return [event];
+      changed.push(`event:${event.id}`);
+      return [fresh];
+    });
+    const added = [...read.values()].filter(({ seq }) => seq > this.#older.newestSeq);
+    const isSameList =
+      kept.length === this.#newest.length && added.length === 0 && (next !== null || this.#next === null);
+    this.#newest = [...added, ...kept].sort((one, other) => other.seq - one.seq);
+    if (next === null) this.#next = null;
+    this.#shelve();
+    if (!isSameList) this.#changes.fire("all");
+    else if (changed.length > 0) this.#changes.fire(this.#isGrouped ? "all" : changed);
+  }
+
+  /** Keeps at most two pages moving: what is below goes into a section of its own. */
   #shelve(): void {
     const size = this.#options.pageSize();
+    const sections: ListedEvent[][] = [];
     while (this.#newest.length > 2 * size) {
       const from = Math.max(size, this.#newest.length - size);
-      const events = this.#newest.splice(from);
-      this.#pages.unshift({ id: `page:${events[0]?.id}`, events });
+      sections.push(this.#newest.splice(from));
     }
+    for (const events of sections) this.#older.addNewer(events);
   }
 
   #now(): number {
     return (this.#options.now ?? Date.now)();
+  }
+
+  #rows(events: readonly ListedEvent[], now: number): readonly Row[] {
+    return this.#isGrouped ? this.#groups(events, now) : events.map((event) => this.#row(event, now));
   }
 
   #groups(events: readonly ListedEvent[], now: number): readonly Row[] {
@@ -196,7 +222,8 @@ export class EventsSource implements RowSource {
       const oldest = members.at(-1);
       if (members.length === 1 && newest !== undefined) return this.#row(newest, now);
       return {
-        id: `group:${key}`,
+        // The same correlation may go on in an older section.
+        id: `group:${key}:${oldest?.id ?? ""}`,
         label: oldest?.type ?? key,
         description: `${this.#options.t("{0} events", members.length)} · ${excerpt(oldest?.body ?? "")}`,
         icon: { id: "type-hierarchy" },
@@ -206,21 +233,42 @@ export class EventsSource implements RowSource {
     });
   }
 
-  #pageRow({ id, events }: OlderPage, now: number): Row {
-    const { t } = this.#options;
-    const [newest] = events;
-    const oldest = events.at(-1);
-    const from = newest === undefined ? "" : clockTime(newest.recorded_ms, now);
-    const to = oldest === undefined ? "" : clockTime(oldest.recorded_ms, now);
+  #sectionRow(section: Section, now: number): Row {
+    const { id, newestMs, oldestMs, count, parts } = section;
     return {
       id,
-      label: `${from} – ${to}`,
-      description: t("{0} events", events.length),
+      label: `${clockTime(newestMs, now)} – ${clockTime(oldestMs, now)}`,
+      description: this.#options.t("{0} events", count),
       icon: { id: "history" },
       context: "page",
-      children: () =>
-        this.#isGrouped ? this.#groups(events, now) : events.map((event) => this.#row(event, now)),
+      children: async () =>
+        parts.length > 0
+          ? parts.map((part) => this.#sectionRow(part, now))
+          : this.#rows(await this.#eventsOf(section), now),
     };
+  }
+
+  #eventsOf(section: Section): Promise<readonly ListedEvent[]> {
+    const known = this.#opened.get(section.id);
+    if (known !== undefined) return known;
+    const reading = this.#readSection(section);
+    this.#opened.set(section.id, reading);
+    // What could not be read is asked for again.
+    reading.catch(() => this.#opened.delete(section.id));
+    for (const id of [...this.#opened.keys()].slice(0, -OPEN_SECTIONS)) this.#opened.delete(id);
+    return reading;
+  }
+
+  /** Its events as they are now: where the filter asks for a state, they may have become fewer or more. */
+  async #readSection({ newestSeq, oldestSeq, count }: Section): Promise<readonly ListedEvent[]> {
+    const events: ListedEvent[] = [];
+    for (let before: number | null = newestSeq + 1; before !== null && before > oldestSeq; ) {
+      const page = await this.#load(Math.max(count, 1), before);
+      if (page === null) return [];
+      events.push(...page.events.filter(({ seq }) => seq >= oldestSeq));
+      before = page.next;
+    }
+    return events;
   }
 
   #moreRow(): Row {

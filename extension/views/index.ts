@@ -1,12 +1,13 @@
 import { commands, l10n, type TreeView, window } from "vscode";
 import type { Client } from "../../service/client/call.ts";
+import type { Event } from "../../service/contract/events.ts";
 import type { AwayItem } from "../../service/contract/health.ts";
 import type { Schedule } from "../../service/contract/schedules.ts";
 import type { Topic } from "../../service/contract/topics.ts";
 import type { Workflow } from "../../service/contract/workflows.ts";
 import type { Disposable } from "../emitter.ts";
 import { type AgentItem, agentRow, joinConnectors } from "../models/agents.ts";
-import { createBatch } from "../models/batch.ts";
+import { createBatch, createPacer } from "../models/batch.ts";
 import { describeFilter, requestFor } from "../models/event-filter.ts";
 import { EventsSource } from "../models/events.ts";
 import { ListSource } from "../models/list.ts";
@@ -19,6 +20,10 @@ import { readSettings } from "../settings.ts";
 import { badges, type Element, RowTree } from "./tree.ts";
 
 const BATCH_MS = 150;
+/** While events pour in, the list of them is drawn no more often than this. */
+const BURST_MS = 500;
+/** While events pour in, what has to be read anew because of them is read no more often than this. */
+const READ_AGAIN_MS = 1_000;
 /** What no event tells of, such as a claim, is read this often, and only while somebody looks. */
 const LOOK_AGAIN_MS = 5_000;
 const RECENT_EFFECTS = 10;
@@ -45,13 +50,16 @@ const t = l10n.t;
 
 /** The trees of the container, fed by the service's event stream. Showing one starts the service if it may. */
 export function createViews(link: ServiceLink, log: Log): Views {
-  const sources = createSources(link, () => void refreshSoon());
+  const events = createPacer(READ_AGAIN_MS, () => void refreshEvents());
+  const sources = createSources(link, () => events.wish());
   const views = Object.entries(sources).map(([name, source]) => createView(name, source, link, log));
   const disposables: Disposable[] = [window.registerFileDecorationProvider(badges)];
-  const seen = createBatch<Parameters<EventsSource["take"]>[0][number]>(BATCH_MS, (events) => {
-    sources.events.take(events);
-    void refreshLists();
-  });
+  const lists = createPacer(READ_AGAIN_MS, () => void refreshLists());
+  const take = (came: readonly Event[]) => {
+    sources.events.take(came);
+    lists.wish();
+  };
+  const seen = createBatch(BATCH_MS, take, BURST_MS);
 
   async function refreshView({ source }: View): Promise<void> {
     if (link.client === null) return;
@@ -70,7 +78,7 @@ export function createViews(link: ServiceLink, log: Log): Views {
         .filter(({ source }) => source !== sources.events)
         .map(refreshView),
     ));
-  const refreshSoon = () => sources.events.refresh().catch((error: unknown) => log.warn(String(error)));
+  const refreshEvents = () => sources.events.refresh().catch((error: unknown) => log.warn(String(error)));
 
   const onVisible = async (view: View, isVisible: boolean) => {
     if (!isVisible) return;
@@ -86,6 +94,8 @@ export function createViews(link: ServiceLink, log: Log): Views {
   }
   disposables.push(
     seen,
+    lists,
+    events,
     link.onEvent((event) => seen.add(event)),
     link.onState(({ kind }) => {
       if (kind === "ready") void refresh();
