@@ -5,7 +5,7 @@ import { openActions } from "./app-actions.ts";
 import { openHealth } from "./app-health.ts";
 import { effectKinds } from "./app-kinds.ts";
 import { openSqliteBus } from "./bus/sqlite/bus.ts";
-import { matchesSubject } from "./bus/subject.ts";
+import { matchesSubject } from "./lib/subject.ts";
 import type { Paths } from "./client/paths.ts";
 import { acceptBody, viewEvent } from "./compat/event-shapes.ts";
 import { routeAliases } from "./compat/routes.ts";
@@ -211,7 +211,13 @@ function openSupervisor(
 ): Supervisor {
   const config = loaded.config.connectors;
   const { drainMs } = opening;
-  return use(opening, "connectors", startSupervisor({ ...parts, log, connectors, config, drainMs }));
+  const isWanted = (id: string) =>
+    loaded.entries.some(({ key, origin }) => key.startsWith(`connectors.${id}.`) && origin !== "default");
+  return use(
+    opening,
+    "connectors",
+    startSupervisor({ ...parts, log, connectors, config, isWanted, drainMs }),
+  );
 }
 
 async function openScheduler(

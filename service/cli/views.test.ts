@@ -195,6 +195,14 @@ describe("agents and effects", () => {
   it("connectors", async () => {
     const { stdout } = await run({ getStatus: sampleStatus() }, ["connectors", "--json"]);
     expect(JSON.parse(stdout).connectors[0]).toMatchObject({ id: "github", state: "ready" });
+    await service.close();
+    const status = { id: "github", title: "GitHub", state: "ready" as const, message: null };
+    const reply = { ...status, last_event_ms: null, mend: null };
+    const again = await run({ reconnectConnector: reply }, ["connectors", "reconnect", "github"]);
+    expect([again.stdout, again.calls]).toEqual([
+      "GitHub  ready\n",
+      [["reconnectConnector", { connector: "github" }]],
+    ]);
   });
 });
 

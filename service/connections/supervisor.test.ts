@@ -5,6 +5,7 @@ import { eventually } from "../../test/harness/eventually.ts";
 import { openSqlite, type SqliteOpened } from "../../test/harness/store.ts";
 import type { Connector, ListenContext } from "../connectors/connector.ts";
 import { SignalboxError } from "../contract/errors.ts";
+import type { ConnectorMend } from "../contract/system.ts";
 import { silentLog } from "../lib/log.ts";
 import { type Supervisor, startSupervisor } from "./supervisor.ts";
 
@@ -36,9 +37,10 @@ interface Started {
   opened: SqliteOpened;
   clock: ManualClock;
   state(): { state: string; message: string | null; last_event_ms: number | null };
+  mend(): ConnectorMend | null | undefined;
 }
 
-async function start(one: Connector<unknown>, config: unknown = {}): Promise<Started> {
+async function start(one: Connector<unknown>, config: unknown = {}, isWanted = true): Promise<Started> {
   const opened = await openSqlite();
   const { store, events, clock } = opened;
   const supervisor = startSupervisor({
@@ -48,6 +50,7 @@ async function start(one: Connector<unknown>, config: unknown = {}): Promise<Sta
     events,
     connectors: [one],
     config: { fake: config },
+    isWanted: () => isWanted,
     drainMs: () => 50,
   });
   onTestFinished(async () => {
@@ -60,7 +63,7 @@ async function start(one: Connector<unknown>, config: unknown = {}): Promise<Sta
     const { state, message, last_event_ms } = status;
     return { state, message, last_event_ms };
   };
-  return { supervisor, opened, clock, state };
+  return { supervisor, opened, clock, state, mend: () => supervisor.status()[0]?.mend };
 }
 
 describe("a connector that listens", () => {
@@ -195,6 +198,95 @@ describe("a connector that does not listen", () => {
     supervisor.heard("fake");
     supervisor.heard("nobody");
     expect(state().last_event_ms).toBe(clock.nowMs());
+  });
+});
+
+describe("what mends a connector", () => {
+  const missing = { token: { env: "SIGNALBOX_TEST_UNSET" }, secret: { file: "/no/such/file" } };
+  const settings = { kind: "settings", key: "connectors.fake" };
+  const off = (config: unknown, isWanted?: boolean) =>
+    start(
+      connector(
+        () => Promise.resolve(),
+        () => false,
+      ),
+      config,
+      isWanted,
+    );
+
+  it("is the secret that it lacks, by variable and file", async () => {
+    const { mend } = await off(missing);
+    expect(mend()).toEqual({ kind: "secret", env: ["SIGNALBOX_TEST_UNSET"], files: ["/no/such/file"] });
+  });
+
+  it("are its settings, where no secret is missing", async () => {
+    expect((await off({})).mend()).toEqual(settings);
+  });
+
+  it("is nothing for one that nobody set up, or that was switched off", async () => {
+    expect((await off(missing, false)).mend()).toBeNull();
+    expect((await off({ ...missing, enabled: false })).mend()).toBeNull();
+  });
+
+  it.each([
+    [
+      new SignalboxError("connection_expired", "no", { details: { secret: { env: "TOKEN" } } }),
+      { kind: "secret", env: ["TOKEN"], files: [] },
+    ],
+    [new SignalboxError("connection_expired", "no"), settings],
+    [new SignalboxError("forbidden", "others can read it"), settings],
+    [new SignalboxError("rate_limited", "slow down"), { kind: "reconnect" }],
+    [new Error("connection lost"), { kind: "reconnect" }],
+  ])("follows from what it failed with: %s", async (error, expected) => {
+    const { mend, clock } = await start(
+      connector(async ({ report, signal }, attempt) => {
+        if (attempt === 1) throw error;
+        report("ready");
+        await untilStopped(signal);
+      }),
+    );
+    await eventually(() => clock.pending === 1);
+    expect(mend()).toEqual(expected);
+    clock.advance(60_000);
+    await eventually(() => mend() === null);
+  });
+
+  it("reconnect ends the pause before the next attempt", async () => {
+    const { supervisor, state, clock } = await start(
+      connector(async ({ emit, signal }, attempt) => {
+        if (attempt === 1) throw new Error("down");
+        await emit([], "place");
+        await untilStopped(signal);
+      }),
+    );
+    await eventually(() => clock.pending === 1);
+    expect(supervisor.reconnect("fake")).toMatchObject({ state: "connecting", message: null, mend: null });
+    await eventually(() => state().state === "ready");
+    expect(clock.pending).toBe(0);
+  });
+
+  it("reconnect ends a connection that only seems to be there, and its end counts as no failure", async () => {
+    const begun: number[] = [];
+    const { supervisor, state, clock } = await start(
+      connector(async ({ report, signal }, attempt) => {
+        begun.push(attempt);
+        report(attempt === 1 ? "degraded" : "ready", attempt === 1 ? "no news" : undefined);
+        await untilStopped(signal);
+        if (attempt === 1) throw new Error("aborted");
+      }),
+    );
+    await eventually(() => state().state === "degraded");
+    supervisor.reconnect("fake");
+    await eventually(() => state().state === "ready");
+    supervisor.reconnect("fake");
+    await eventually(() => begun.length === 3);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("reconnect refuses what does not listen", async () => {
+    const { supervisor } = await off({});
+    expect(() => supervisor.reconnect("fake")).toThrow(expect.objectContaining({ code: "conflict" }));
+    expect(() => supervisor.reconnect("nobody")).toThrow(expect.objectContaining({ code: "not_found" }));
   });
 });
 

@@ -1,3 +1,4 @@
+import * as z from "zod";
 import {
   type Connector,
   type ConnectorContext,
@@ -7,7 +8,7 @@ import {
 } from "../connectors/connector.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { NewEvent } from "../contract/events.ts";
-import type { ConnectorStatus } from "../contract/system.ts";
+import type { ConnectorMend, ConnectorStatus } from "../contract/system.ts";
 import type { EventLog } from "../events/log.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -29,6 +30,11 @@ export interface Supervisor extends Closeable {
   status(): ConnectorStatus[];
   /** Told by the ingress. */
   heard(connector: string): void;
+  /**
+   * Ends what a connector does or waits for and has it connect again.
+   * @throws SignalboxError `not_found`, `conflict` for one that does not listen at all
+   */
+  reconnect(connector: string): ConnectorStatus;
 }
 
 interface SupervisorOptions {
@@ -39,6 +45,8 @@ interface SupervisorOptions {
   connectors: readonly Connector<unknown>[];
   /** The `connectors` section of the settings. */
   config: Readonly<Record<string, unknown>>;
+  /** Whether somebody has set anything of a connector; one that is off unasked needs no mending. */
+  isWanted(connector: string): boolean;
   /** How long a stop waits for connectors that do not hear it; asked when it stops. */
   drainMs(): number;
 }
@@ -60,20 +68,36 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     const before = states.get(id);
     if (before) states.set(id, { ...before, ...change });
   };
+  const attempts = new Map<string, AbortController>();
+  const statusOf = ({ connector: { id, title } }: Connection): ConnectorStatus => ({
+    id,
+    title,
+    ...(states.get(id) ?? off("not configured", null)),
+  });
   const loops = connections
     .filter(({ connector, configured }) => configured && connector.listen !== undefined)
     .map((connection) =>
-      keepListening(connection, options, stop.signal, (change) => set(connection.connector.id, change)),
+      keepListening(connection, options, stop.signal, attempts, (change) =>
+        set(connection.connector.id, change),
+      ),
     );
   return {
     connections,
-    status: () =>
-      connections.map(({ connector }) => ({
-        id: connector.id,
-        title: connector.title,
-        ...(states.get(connector.id) ?? off("not configured")),
-      })),
+    status: () => connections.map(statusOf),
     heard: (id) => set(id, { last_event_ms: clock.nowMs() }),
+    reconnect(id) {
+      const connection = connections.find(({ connector }) => connector.id === id);
+      if (connection === undefined) throw new SignalboxError("not_found", `there is no connector ${id}`);
+      const attempt = attempts.get(id);
+      if (attempt === undefined) {
+        throw new SignalboxError("conflict", `${connection.connector.title} does not listen`, {
+          hint: "`signalbox connectors` says why; it begins when the service starts with what it needs.",
+        });
+      }
+      set(id, { state: "connecting", message: null, mend: null });
+      attempt.abort();
+      return statusOf(connection);
+    },
     async close() {
       stop.abort();
       if (!(await settlesWithin(Promise.all(loops), options.drainMs())))
@@ -82,7 +106,12 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   };
 }
 
-const off = (message: string): State => ({ state: "off", message, last_event_ms: null });
+const off = (message: string, mend: ConnectorMend | null): State => ({
+  state: "off",
+  message,
+  last_event_ms: null,
+  mend,
+});
 
 function connect(
   connector: Connector<unknown>,
@@ -90,6 +119,7 @@ function connect(
   signal: AbortSignal,
 ): { connection: Connection; state: State } {
   const config = options.config[connector.id];
+  const settings: ConnectorMend = { kind: "settings", key: `connectors.${connector.id}` };
   const secret = (ref: SecretRef) => readSecret(ref);
   const context = {
     config,
@@ -102,53 +132,88 @@ function connect(
     connection: { connector, context, configured },
     state,
   });
-  if ((config as { enabled?: boolean } | undefined)?.enabled === false) return is(false, off("switched off"));
+  if ((config as { enabled?: boolean } | undefined)?.enabled === false)
+    return is(false, off("switched off", null));
   try {
-    if (!connector.isConfigured(config, secret)) return is(false, off(whyOff(config, secret)));
+    if (!connector.isConfigured(config, secret)) {
+      const missing = missingSecrets(config, secret);
+      const mend = missing.length > 0 ? mendSecrets(missing) : settings;
+      return is(false, off(whyOff(missing), options.isWanted(connector.id) ? mend : null));
+    }
   } catch (error) {
     // Such as a secret that others can read: this connector's trouble, not that of the others.
     const message = messageOf(error);
     context.log.error({ err: error }, "connector not started");
-    return is(false, { state: "failed", message, last_event_ms: null });
+    return is(false, { state: "failed", message, last_event_ms: null, mend: settings });
   }
-  return is(true, { state: "ready", message: null, last_event_ms: null });
+  return is(true, { state: "ready", message: null, last_event_ms: null, mend: null });
+}
+
+function missingSecrets(config: unknown, secret: (ref: SecretRef) => Secret | null): SecretRef[] {
+  return Object.values(config ?? {}).flatMap((value: unknown) => {
+    const ref = secretRef.safeParse(value);
+    return ref.success && secret(ref.data) === null ? [ref.data] : [];
+  });
 }
 
 /** The usual reason is a secret that was set in another terminal than the one that started the service. */
-function whyOff(config: unknown, secret: (ref: SecretRef) => Secret | null): string {
-  const missing = Object.values(config ?? {}).flatMap((value: unknown) => {
-    const ref = secretRef.safeParse(value);
-    return ref.success && secret(ref.data) === null ? [placeOf(ref.data)] : [];
-  });
+function whyOff(missing: readonly SecretRef[]): string {
   if (missing.length === 0) return "not configured";
-  return `not configured: the service found no ${missing.join(" and no ")} when it started`;
+  const places = missing.map((ref) => ("env" in ref ? ref.env : ref.file));
+  return `not configured: the service found no ${places.join(" and no ")} when it started`;
 }
 
-const placeOf = (ref: SecretRef) => ("env" in ref ? ref.env : ref.file);
+function mendSecrets(refs: readonly SecretRef[]): ConnectorMend {
+  return {
+    kind: "secret",
+    env: refs.flatMap((ref) => ("env" in ref ? [ref.env] : [])),
+    files: refs.flatMap((ref) => ("file" in ref ? [ref.file] : [])),
+  };
+}
+
+/** What an error asks for. One about a secret may say which, as `details.secret`. */
+function mendOf(error: unknown, key: string): ConnectorMend {
+  if (SignalboxError.is(error, "invalid_config") || SignalboxError.is(error, "forbidden"))
+    return { kind: "settings", key };
+  if (!SignalboxError.is(error, "connection_expired") && !SignalboxError.is(error, "secret_missing"))
+    return { kind: "reconnect" };
+  const named = z.object({ secret: secretRef }).safeParse(error.details);
+  return named.success ? mendSecrets([named.data.secret]) : { kind: "settings", key };
+}
 
 async function keepListening(
   connection: Connection,
   options: SupervisorOptions,
-  signal: AbortSignal,
+  stop: AbortSignal,
+  attempts: Map<string, AbortController>,
   set: SetState,
 ): Promise<void> {
   const { connector, context } = connection;
   let failures = 0;
+  let wasCut = false;
   // What works again has left its failures behind.
   const onGood = () => {
-    if (failures > 0) set({ state: "ready", message: null });
+    if (failures > 0 || wasCut) set({ state: "ready", message: null, mend: null });
     failures = 0;
+    wasCut = false;
   };
-  while (!signal.aborted) {
+  while (!stop.aborted) {
+    const attempt = new AbortController();
+    attempts.set(connector.id, attempt);
+    const signal = AbortSignal.any([stop, attempt.signal]);
     try {
-      await connector.listen?.(await listenContext(connection, options, set, onGood));
-      return;
+      await connector.listen?.({ ...(await listenContext(connection, options, set, onGood)), signal });
+      if (!attempt.signal.aborted) return;
+      wasCut = true;
     } catch (error) {
-      if (signal.aborted) return;
+      if (stop.aborted) return;
+      wasCut = attempt.signal.aborted;
+      if (wasCut) continue;
       failures += 1;
       set({
         state: SignalboxError.is(error, "connection_expired") ? "failed" : "degraded",
         message: messageOf(error),
+        mend: mendOf(error, `connectors.${connector.id}`),
       });
       const pauseMs = Math.max(
         backoffMs(failures, RETRY_BASE_MS, RETRY_MAX_MS),
@@ -156,6 +221,7 @@ async function keepListening(
       );
       context.log.warn({ err: error, pauseMs }, "connector stopped listening; starting it again");
       await pause(options.clock, pauseMs, signal);
+      wasCut = attempt.signal.aborted;
     }
   }
 }
@@ -190,7 +256,7 @@ async function listenContext(
     },
     report(state, message) {
       if (state === "ready") onGood();
-      set({ state, message: message ?? null });
+      set({ state, message: message ?? null, mend: state === "degraded" ? { kind: "reconnect" } : null });
     },
   };
 }

@@ -293,6 +293,15 @@ export const routes = {
     reply: topics.counted,
   },
 
+  reconnectConnector: {
+    method: "POST",
+    path: "/v1/connectors/:connector/reconnect",
+    summary: "Let a connector connect again now instead of after its pause.",
+    params: z.object({ connector: z.string() }),
+    body: empty,
+    reply: system.connectorStatus,
+  },
+
   listAgents: {
     method: "GET",
     path: "/v1/agents",

@@ -15,6 +15,17 @@ export const info = z.object({
 });
 export type Info = z.infer<typeof info>;
 
+/** What brings a connection back. A service before this knew it answers with none. */
+const connectorMend = z.discriminatedUnion("kind", [
+  /** A secret is missing or no longer accepted: the variables and files that the settings keep it in. */
+  z.object({ kind: z.literal("secret"), env: z.array(z.string()), files: z.array(z.string()) }),
+  /** The settings below this key are what is wrong. */
+  z.object({ kind: z.literal("settings"), key: z.string() }),
+  /** It was lost, and is tried again by itself; `reconnectConnector` does so now. */
+  z.object({ kind: z.literal("reconnect") }),
+]);
+export type ConnectorMend = z.infer<typeof connectorMend>;
+
 export const connectorStatus = z.object({
   id: z.string(),
   title: z.string(),
@@ -22,6 +33,8 @@ export const connectorStatus = z.object({
   /** What is wrong and what to do, where something is. */
   message: z.string().nullable(),
   last_event_ms: z.int().nullable(),
+  /** Null while it works, and where nobody ever set it up. */
+  mend: connectorMend.nullable().default(null),
 });
 export type ConnectorStatus = z.infer<typeof connectorStatus>;
 

@@ -77,7 +77,9 @@ export function sampleStatus(fields: Partial<Status> = {}): Status {
     topics: 2,
     deliveries: { pending: 3, processing: 1, dead: 0 },
     effects: { waiting: 0, running: 0, unknown: 0, failed: 0, unaddressed: 0 },
-    connectors: [{ id: "github", title: "GitHub", state: "ready", message: null, last_event_ms: null }],
+    connectors: [
+      { id: "github", title: "GitHub", state: "ready", message: null, last_event_ms: null, mend: null },
+    ],
     ingress: { listening: null },
     aliases: [],
     ...fields,

@@ -59,10 +59,19 @@ export function register(program: Command, context: Context): void {
       },
     );
 
-  program
-    .command("connectors")
-    .description("list connectors and how they are")
+  const connectors = program.command("connectors").description("connectors and how they are");
+  connectors
+    .command("list", { isDefault: true })
+    .description("list connectors")
     .action(() => listConnectors(context));
+  connectors
+    .command("reconnect")
+    .description("connect again now instead of after the pause")
+    .argument("<id>")
+    .action(async (connector: string) => {
+      const status = await (await context.client()).reconnectConnector({ connector });
+      context.out.result(status, () => context.out.line(`${status.title}  ${status.state}`));
+    });
 }
 
 const agentStatus = (agent: Agent): Part =>

@@ -2,7 +2,7 @@ import type * as z from "zod";
 import { SignalboxError } from "../../contract/errors.ts";
 import { sha256 } from "../../lib/canonical.ts";
 import type { Secret } from "../../lib/secret.ts";
-import type { ConnectorContext } from "../connector.ts";
+import type { ConnectorContext, SecretRef } from "../connector.ts";
 import type { GithubConfig } from "./config.ts";
 
 /** One request may take this long. */
@@ -48,7 +48,8 @@ export async function callGithub<T>(
     return await untilStopped(context.signal, request.wasSent, () => call(api));
   } catch (error) {
     if (SignalboxError.is(error) || !isFromClient(error)) throw error;
-    throw explain(error, options, (text) => text.replaceAll(token.reveal(), "[secret]"));
+    const clean = (text: string) => text.replaceAll(token.reveal(), "[secret]");
+    throw explain(error, options, context.config.token, clean);
   }
 }
 
@@ -116,12 +117,14 @@ function readToken(context: ConnectorContext<GithubConfig>): Secret {
   if (!token || token.isBlank) {
     throw new SignalboxError("secret_missing", "GitHub has no token, so nothing was called", {
       hint: "Set GITHUB_TOKEN, or name its place in `connectors.github.token`.",
+      details: { secret: context.config.token },
     });
   }
   // The client would quote a header it can't send, token included.
   if (!/^[\x21-\x7e]+$/.test(token.reveal())) {
     throw new SignalboxError("connection_expired", "GitHub's token holds characters that no token has", {
       hint: "Check GITHUB_TOKEN for spaces, line breaks and quotation marks.",
+      details: { secret: context.config.token },
     });
   }
   return token;
@@ -153,7 +156,12 @@ function untilStopped<T>(signal: AbortSignal, wasSent: () => boolean, call: () =
   });
 }
 
-function explain(error: unknown, options: CallOptions, clean: (text: string) => string): SignalboxError {
+function explain(
+  error: unknown,
+  options: CallOptions,
+  token: SecretRef,
+  clean: (text: string) => string,
+): SignalboxError {
   const answer = answerOf(error);
   if (!answer) return explainSilence(error, options, clean);
   const message = clean(answer.message);
@@ -164,13 +172,14 @@ function explain(error: unknown, options: CallOptions, clean: (text: string) => 
     });
   }
   if (answer.status >= 500) return unanswered(`GitHub failed with ${answer.status}: ${message}`, options);
-  return refused(answer.status, message);
+  return refused(answer.status, message, token);
 }
 
-function refused(status: number, message: string): SignalboxError {
+function refused(status: number, message: string, secret: SecretRef): SignalboxError {
   if (status === 401) {
     return new SignalboxError("connection_expired", `GitHub no longer accepts the token: ${message}`, {
       hint: "Make a new token at GitHub and put it where `connectors.github.token` points.",
+      details: { secret },
     });
   }
   if (status === 422) return new SignalboxError("invalid_request", `GitHub refused it: ${message}`);

@@ -15,7 +15,8 @@ type SystemRoutes =
   | "shutdown"
   | "backup"
   | "doctor"
-  | "cleanup";
+  | "cleanup"
+  | "reconnectConnector";
 
 const DAY_MS = 86_400_000;
 /** Rows removed in one transaction, so that a large clean-up lets others write in between. */
@@ -42,6 +43,7 @@ export function systemHandlers(parts: Parts): Pick<Handlers, SystemRoutes> {
     doctor: async () => ({
       findings: [...(await store.check()), ...settingFindings(parts), ...partFindings(parts)],
     }),
+    reconnectConnector: async ({ connector }) => parts.supervisor.reconnect(connector),
     async cleanup({ completed_older_than_ms, dry_run }) {
       const now_ms = clock.nowMs();
       return {
