@@ -1,9 +1,9 @@
-import { matchesSubject } from "../service/bus/subject.ts";
 import type { NewEvent } from "../service/contract/events.ts";
 import { createEventLog, type EventLog } from "../service/events/log.ts";
 import { systemClock } from "../service/lib/clock.ts";
 import { silentLog } from "../service/lib/log.ts";
 import type { Closeable } from "../service/lib/scope.ts";
+import { matchesSubject } from "../service/lib/subject.ts";
 import { openSqliteStore } from "../service/store/sqlite/index.ts";
 import { readMigrations } from "../service/store/sqlite/migrate.ts";
 import type { Store } from "../service/store/store.ts";

@@ -39,6 +39,104 @@ function open(replies: Partial<Client> = {}) {
   return { live, state, changes: () => changes };
 }
 
+/** An event such as those that the fake client's shapes are of. */
+const heard = (subject: string, type: string, payload = {}, topic: string | null = null) => ({
+  subject,
+  type,
+  payload,
+  topic,
+});
+
+describe("events that come in", () => {
+  const shape = {
+    type: "a.opened",
+    subjects: ["a.x"],
+    sampled: 3,
+    last_ms: 1,
+    payload: {
+      kinds: ["object"],
+      fields: {
+        state: { kinds: ["string"], presence: 1, values: ["open", "closed"] },
+        user: { kinds: ["object"], presence: 1, fields: { id: { kinds: ["integer"], presence: 1 } } },
+        many: { kinds: ["object"], presence: 0.5 },
+        tags: { kinds: ["array"], presence: 1, items: { kinds: ["string"] } },
+      },
+    },
+  };
+
+  /** How often each list was asked for, after it was asked once, an event came, and it was wanted again. */
+  async function asked(event: ReturnType<typeof heard>): Promise<string[]> {
+    const calls: string[] = [];
+    const { live } = open({
+      listTypes: (({ subject }: { subject?: string }) => {
+        calls.push(`types ${subject ?? ""}`.trim());
+        return Promise.resolve({ types: [shape] });
+      }) as never,
+      listTopics: (() => {
+        calls.push("topics");
+        return Promise.resolve({ topics: [{ name: "jobs" }] });
+      }) as never,
+      listAgents: (() => {
+        calls.push("agents");
+        return Promise.resolve({ agents: [] });
+      }) as never,
+    });
+    const want = async () => {
+      live.types("a.*");
+      live.types("b.>");
+      live.subjects();
+      live.topics();
+      live.agents();
+      await live.pending();
+    };
+    await want();
+    calls.length = 0;
+    live.heard([event, event, event]);
+    await want();
+    return calls;
+  }
+
+  const known = { state: "open", user: { id: 1 }, many: { anything: 1 }, tags: ["x"] };
+  it.each([
+    ["one like all others", heard("a.x", "a.opened", known), []],
+    ["one that has less", heard("a.x", "a.opened", { state: "closed" }), []],
+    ["a new field", heard("a.x", "a.opened", { ...known, title: "x" }), ["types a.*"]],
+    ["a new field within", heard("a.x", "a.opened", { user: { id: 1, name: "x" } }), ["types a.*"]],
+    ["a new word", heard("a.x", "a.opened", { state: "merged" }), ["types a.*"]],
+    ["a new kind", heard("a.x", "a.opened", { user: { id: 1.5 } }), ["types a.*"]],
+    ["a new kind in a list", heard("a.x", "a.opened", { tags: [1] }), ["types a.*"]],
+    ["a new subject", heard("a.y", "a.opened", known), ["types"]],
+    ["a new type", heard("a.x", "a.closed", known), ["types a.*", "types"]],
+    ["what another pattern hears", heard("b.x.y", "b.made", {}), ["types b.>", "types"]],
+    ["what no pattern hears", heard("c.x", "a.opened", { title: "x" }), ["types"]],
+    ["a new topic", heard("a.x", "a.opened", known, "mail"), ["topics"]],
+    ["a known topic", heard("a.x", "a.opened", known, "jobs"), []],
+    ["an agent that came", heard("a.x", "signalbox.agent.online", known), ["types a.*", "types", "agents"]],
+  ])("with %s ask again for exactly what it changes, once", async (_what, event, expected) =>
+    expect(await asked(event)).toEqual(expected),
+  );
+
+  it("ask for nothing by themselves: what nobody wants stays as it is", async () => {
+    const { live, state } = open();
+    live.types("a.*");
+    await live.pending();
+    live.heard([heard("a.x", "a.merged")]);
+    expect(live.pending()).toBeNull();
+    expect(state.calls).toEqual(["types a.*"]);
+    live.types("a.*");
+    expect(state.calls).toEqual(["types a.*", "types a.*"]);
+  });
+
+  it("are not lost while an answer is on its way", async () => {
+    const { live, state } = open();
+    live.types("a.*");
+    live.heard([heard("a.x", "a.merged")]);
+    await live.pending();
+    live.types("a.*");
+    expect(state.calls).toEqual(["types a.*", "types a.*"]);
+  });
+});
+
 describe("live data", () => {
   it("answers at once with what it has, and says when there is more", async () => {
     const { live, changes } = open();

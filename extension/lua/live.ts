@@ -2,8 +2,10 @@ import type { Client } from "../../service/client/call.ts";
 import type { Action } from "../../service/contract/actions.ts";
 import type { TypeShape } from "../../service/contract/types.ts";
 import type { Run, Workflow } from "../../service/contract/workflows.ts";
+import { compileSubject } from "../../service/lib/subject.ts";
 import { type Disposable, Emitter } from "../emitter.ts";
 import type { LiveAction, LiveAgent, LiveSubject, LuaHost } from "./host.ts";
+import { type HeardEvent, isNewSubject, isNewsTo } from "./news.ts";
 
 type LiveClient = Pick<
   Client,
@@ -17,7 +19,10 @@ export interface LiveOptions {
   debug(message: string): void;
 }
 
-/** What was fetched is used so long before it is asked for again. Nothing is fetched while nobody asks. */
+/**
+ * What was fetched is used so long before it is asked for again, unless an event says that it is out of date; only how
+ * often a field was there waits for its time. Nothing is fetched while nobody asks.
+ */
 const FRESH_MS = {
   types: 20_000,
   agents: 5_000,
@@ -63,14 +68,40 @@ export class LiveData implements LuaHost {
     this.#changes.fire();
   }
 
+  /** Events of a moment: what they tell anew is out of date, and nothing else. */
+  heard(events: readonly HeardEvent[]): void {
+    if (events.length === 0) return;
+    this.expire("workflows");
+    this.expire("runs");
+    if (events.some(({ type }) => type.startsWith("signalbox.agent."))) this.expire("agents");
+    const topics = this.#entries.get("topics ")?.value as string[] | null | undefined;
+    if (topics && events.some(({ topic }) => topic !== null && !topics.includes(topic)))
+      this.expire("topics");
+    for (const [key, entry] of this.#entries) {
+      if (!key.startsWith("types ") || this.#isOld("types", entry)) continue;
+      const pattern = key.slice("types ".length);
+      const isHeard = compileSubject(pattern);
+      const shapes = (entry.value ?? []) as TypeShape[];
+      const isNews = events.some((event) =>
+        pattern === "" ? isNewSubject(shapes, event) : isHeard(event.subject) && isNewsTo(shapes, event),
+      );
+      if (isNews) this.#expireEntry(entry);
+    }
+  }
+
   /** What was fetched is out of date; it stays until something newer has come. */
   expire(kind: keyof typeof FRESH_MS): void {
-    for (const [key, entry] of this.#entries) {
-      if (!key.startsWith(`${kind} `)) continue;
-      entry.at = Number.NEGATIVE_INFINITY;
-      // An answer on its way may have been made before.
-      entry.isOutdated = entry.fetching !== null;
-    }
+    for (const [key, entry] of this.#entries) if (key.startsWith(`${kind} `)) this.#expireEntry(entry);
+  }
+
+  #expireEntry(entry: Entry): void {
+    entry.at = Number.NEGATIVE_INFINITY;
+    // An answer on its way may have been made before.
+    entry.isOutdated = entry.fetching !== null;
+  }
+
+  #isOld(kind: keyof typeof FRESH_MS, { at, fetching }: Entry): boolean {
+    return fetching === null && this.#options.nowMs() - at > FRESH_MS[kind];
   }
 
   /** Ends when all that is being fetched has come; null when nothing is. */
@@ -166,9 +197,8 @@ export class LiveData implements LuaHost {
       isOutdated: false,
     };
     this.#entries.set(name, entry);
-    const isStale = this.#options.nowMs() - entry.at > FRESH_MS[kind];
     const client = this.#options.client();
-    if (isStale && !entry.fetching && client) entry.fetching = this.#fetch(name, entry, () => fetch(client));
+    if (client && this.#isOld(kind, entry)) entry.fetching = this.#fetch(name, entry, () => fetch(client));
     return entry.value as Value | null;
   }
 

@@ -36,6 +36,7 @@ import {
   workspace,
 } from "vscode";
 import { eventUri } from "../documents/events.ts";
+import { createBatch } from "../models/batch.ts";
 import type { ServiceLink } from "../service.ts";
 import { ActionFiles } from "./action-files.ts";
 import { kinds, rangeOf, severities, symbolKinds, toSymbol } from "./convert.ts";
@@ -47,6 +48,7 @@ import { sandboxLibrary } from "./library.ts";
 import { LiveData, RUNS_LOOKED_AT } from "./live.ts";
 import { hasOtherServer, offerLibrary } from "./lua-ls.ts";
 import { editsOf, isInside, usesSignalbox, workflowName } from "./mirror.ts";
+import type { HeardEvent } from "./news.ts";
 import { dryRunOn, runOnLast } from "./try-out.ts";
 
 export interface LuaDeps {
@@ -80,7 +82,10 @@ class LuaFiles implements Disposable {
   readonly #made = new WeakMap<CompletionItem, Completion>();
   readonly #disposables: { dispose(): void }[] = [];
   #service: LanguageService | null = null;
-  #look: NodeJS.Timeout | null = null;
+  readonly #heard = createBatch<HeardEvent>(LOOK_AFTER_MS, (events) => {
+    this.#live.heard(events);
+    this.#lookAgain();
+  });
   readonly #actions: ActionFiles;
 
   constructor(context: ExtensionContext, { link, log }: LuaDeps) {
@@ -108,7 +113,6 @@ class LuaFiles implements Disposable {
 
   dispose(): void {
     for (const timer of this.#timers.values()) clearTimeout(timer);
-    if (this.#look) clearTimeout(this.#look);
     for (const one of this.#disposables) one.dispose();
   }
 
@@ -132,7 +136,8 @@ class LuaFiles implements Disposable {
           if (this.#isOurs(document)) this.#diagnoseSoon(document);
       }),
       this.#link.onState(() => this.#live.reset()),
-      this.#link.onEvent(() => this.#lookSoon()),
+      this.#link.onEvent((event) => this.#heard.add(event)),
+      this.#heard,
       workspace.registerTextDocumentContentProvider("signalbox-lua", {
         provideTextDocumentContent: () => sandboxLibrary,
       }),
@@ -218,17 +223,12 @@ class LuaFiles implements Disposable {
     if (this.#service) void this.#actions.read(this.#live.actionsFolder());
   }
 
-  /** After events, however many: runs and counters of the workflows that are open have changed. */
-  #lookSoon(): void {
-    if (this.#look || !workspace.textDocuments.some((document) => this.#isOurs(document))) return;
-    this.#look = setTimeout(() => {
-      this.#look = null;
-      this.#live.expire("workflows");
-      this.#live.expire("runs");
-      this.#lensesChanged.fire();
-      for (const document of workspace.textDocuments)
-        if (this.#isOurs(document)) this.#diagnoseSoon(document);
-    }, LOOK_AFTER_MS);
+  /** After events, however many: what is shown of them is asked for anew. */
+  #lookAgain(): void {
+    const ours = workspace.textDocuments.filter((document) => this.#isOurs(document));
+    if (ours.length === 0) return;
+    this.#lensesChanged.fire();
+    for (const document of ours) this.#diagnoseSoon(document);
   }
 
   #diagnoseSoon(document: TextDocument): void {

@@ -1,5 +1,4 @@
 import type { Bus, Consumer } from "../bus/bus.ts";
-import { compileSubject } from "../bus/subject.ts";
 import { SignalboxError } from "../contract/errors.ts";
 import type { Event } from "../contract/events.ts";
 import type {
@@ -15,6 +14,7 @@ import type { EventLog } from "../events/log.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
+import { compileSubject } from "../lib/subject.ts";
 import type { FiringDraft, ScheduleChange, ScheduleChanged, ScheduleRow, Store } from "../store/store.ts";
 import {
   answerKey,

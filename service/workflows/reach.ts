@@ -1,6 +1,6 @@
-import { compileSubject } from "../bus/subject.ts";
 import type { Event } from "../contract/events.ts";
 import type { Handler } from "../contract/workflows.ts";
+import { compileSubject } from "../lib/subject.ts";
 
 type Reachable = Pick<Event, "subject" | "source">;
 

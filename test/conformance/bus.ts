@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Bus, Consumer, ConsumerConfig } from "../../service/bus/bus.ts";
-import { compileSubject } from "../../service/bus/subject.ts";
 import type { Event, NewEvent } from "../../service/contract/events.ts";
+import { compileSubject } from "../../service/lib/subject.ts";
 import type { ManualClock } from "../harness/clock.ts";
 import { eventually } from "../harness/service.ts";
 

@@ -1,6 +1,6 @@
-import { compileSubject } from "../../bus/subject.ts";
 import { SignalboxError } from "../../contract/errors.ts";
 import { type Event, type EventPage, newEvent } from "../../contract/events.ts";
+import { compileSubject } from "../../lib/subject.ts";
 import type { FoundEvents, Store } from "../../store/store.ts";
 import { toRun } from "../../workflows/run-view.ts";
 import { type Handlers, invalid } from "../register.ts";
