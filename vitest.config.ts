@@ -23,6 +23,7 @@ export default defineConfig({
     ],
     exclude: [...configDefaults.exclude, ...(leavesOutEditor ? ["test/extension/**"] : [])],
     pool: "forks",
+    globalSetup: ["./test/harness/built.ts"],
     reporters: ["default", "./test/harness/summary-reporter.ts"],
     maxWorkers: 2,
     // Real processes on a shared two-core machine: a limit against hangs, never a measure of speed.

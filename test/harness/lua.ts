@@ -12,6 +12,7 @@ import type {
 } from "../../service/workflows/lua/host.ts";
 import { type LuaHostOptions, openLuaHost } from "../../service/workflows/lua/pool.ts";
 import { LuaWorkflow, type WorkflowRun } from "../../service/workflows/lua/workflow.ts";
+import { luaWorker } from "./built.ts";
 
 /** Wide enough for a slow machine; tests that need a limit set that one. */
 export const testLimits: LuaLimits = {
@@ -27,7 +28,9 @@ export function source(name: string, text: string, state: JsonObject = {}): Work
 
 /** A host with real threads that is closed when the test ends. */
 export function testHost(limits: Partial<LuaLimits> = {}, options: Partial<LuaHostOptions> = {}): LuaHost {
-  const host = openLuaHost({ limits: { ...testLimits, ...limits }, workers: 1, ...options });
+  const { luaWorker: workerUrl } = luaWorker();
+  const built = workerUrl === undefined ? {} : { workerUrl };
+  const host = openLuaHost({ limits: { ...testLimits, ...limits }, workers: 1, ...built, ...options });
   onTestFinished(() => host.close());
   return host;
 }

@@ -3,13 +3,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { type App, startApp } from "../../service/app.ts";
 import { type Client, connect } from "../../service/client/index.ts";
 import type { Paths } from "../../service/client/paths.ts";
 import { loadConfig } from "../../service/config-load.ts";
 import type { Clock } from "../../service/lib/clock.ts";
 import { type Logger, silentLog } from "../../service/lib/log.ts";
+import { luaWorker, serviceEntry } from "./built.ts";
 import { eventually } from "./eventually.ts";
 
 export { eventually } from "./eventually.ts";
@@ -48,7 +49,11 @@ export async function startTestService(
   const place = await prepare(options);
   const { clock, log = silentLog, onStop = () => {} } = options;
   const open = () =>
-    startApp({ loaded: place.load(), log, onStop, ...(clock === undefined ? {} : { clock }) });
+    startApp({
+      ...{ loaded: place.load(), log, onStop },
+      ...luaWorker(),
+      ...(clock === undefined ? {} : { clock }),
+    });
   let app = await open().catch((error: unknown) => {
     place.remove();
     throw error;
@@ -95,11 +100,15 @@ export async function startTestServiceProcess(options: TestServiceOptions = {}):
   let output = "";
   let child: ChildProcess;
   const start = async () => {
-    child = spawn(process.execPath, [entry, ...(options.set ?? []).flatMap((one) => ["--set", one])], {
-      cwd: place.home,
-      env: place.env,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    child = spawn(
+      process.execPath,
+      [serviceEntry(), ...(options.set ?? []).flatMap((one) => ["--set", one])],
+      {
+        cwd: place.home,
+        env: place.env,
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
     for (const stream of [child.stdout, child.stderr])
       stream?.on("data", (piece: Buffer) => {
         output += piece.toString();
@@ -135,8 +144,6 @@ export async function startTestServiceProcess(options: TestServiceOptions = {}):
     },
   };
 }
-
-const entry = resolve(import.meta.dirname, "../../service/main.ts");
 
 async function prepare(options: TestServiceOptions) {
   const home = options.home ?? mkdtempSync(join(tmpdir(), "signalbox-test-"));
