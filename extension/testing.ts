@@ -23,16 +23,23 @@ import type { ServiceLink } from "./service.ts";
  */
 export function registerWorkflowTests(link: ServiceLink): Disposable {
   const controller = tests.createTestController("signalbox.workflows", l10n.t("Signalbox Workflows"));
+  let isOpened = false;
   const list = async () => {
     const { client } = link;
+    const workflows = client === null ? [] : (await client.listWorkflows()).workflows;
+    // What is as it was stays the same item: a run that is under way could not tell its result otherwise.
     controller.items.replace(
-      client === null
-        ? []
-        : (await client.listWorkflows()).workflows.map((one) => workflowItem(controller, one)),
+      workflows.map((one) => {
+        const fresh = workflowItem(controller, one);
+        const known = controller.items.get(fresh.id);
+        return known !== undefined && outline(known) === outline(fresh) ? known : fresh;
+      }),
     );
   };
   controller.resolveHandler = async (item) => {
-    if (item === undefined) await list();
+    if (item !== undefined) return;
+    isOpened = true;
+    await list();
   };
   controller.refreshHandler = list;
   controller.createRunProfile(
@@ -43,11 +50,15 @@ export function registerWorkflowTests(link: ServiceLink): Disposable {
   );
   const following = link.onEvent(({ type }) => {
     // Only for a tree that somebody has opened.
-    if (controller.items.size > 0 && type.startsWith("signalbox.workflow.")) void list();
+    if (isOpened && type.startsWith("signalbox.workflow.")) void list();
+  });
+  const joining = link.onState(({ kind }) => {
+    if (isOpened && kind === "ready") void list();
   });
   return {
     dispose() {
       following.dispose();
+      joining.dispose();
       controller.dispose();
     },
   };
@@ -63,6 +74,12 @@ function workflowItem(controller: TestController, workflow: Workflow): TestItem 
     item.children.add(child);
   }
   return item;
+}
+
+/** All of it that is shown or run. */
+function outline(item: TestItem): string {
+  const children = membersOf(item.children).map(({ id, label, range }) => [id, label, range?.start.line]);
+  return JSON.stringify([item.label, item.uri?.toString(), children]);
 }
 
 async function runAll(

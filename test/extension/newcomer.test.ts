@@ -142,8 +142,9 @@ describe("a newcomer who follows docs/vscode.md", () => {
 
   it("dry-runs it on the event, and reads what it would do", async () => {
     const row = window.getByRole("treeitem", { name: /message\.pushed, Good morning/ }).first();
-    await chooseFromMenu(editor, row, "Dry Run in a Workflow…");
-    await choose("greeter");
+    const choice = window.locator(".quick-input-list .monaco-list-row", { hasText: "greeter" }).first();
+    await chooseFromMenu(editor, row, "Dry Run in a Workflow…", () => choice.isVisible());
+    await choice.click();
     const lines = window.locator('.monaco-editor[data-uri^="signalbox-text"] .view-lines');
     await lines.getByText("Dry run: greeter").first().waitFor();
     const text = await shownText("Dry run: greeter");

@@ -1,7 +1,7 @@
 /** The real VS Code with the packed extension in it, driven by a real browser: see docs/vscode.md, "Testing it". */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -12,6 +12,7 @@ import {
   type FrameLocator,
   type Locator,
   type Page,
+  errors as playwrightErrors,
 } from "playwright-core";
 import type * as vscode from "vscode";
 import {
@@ -20,7 +21,7 @@ import {
   findEditorServer,
   missingForEditor,
 } from "../../scripts/editor-cache.ts";
-import { repository } from "../../scripts/source-files.ts";
+import { repository, sourceFiles } from "../../scripts/source-files.ts";
 import { type Client, connect } from "../../service/client/index.ts";
 import { startDesktop } from "./editor-desktop.ts";
 import { eventually } from "./eventually.ts";
@@ -28,6 +29,10 @@ import { eventually } from "./eventually.ts";
 /** Loading takes 6 to 13 s on two idle cores; a limit against hangs, never a measure. */
 const LOAD_TIMEOUT_MS = 120_000;
 export const STEP_TIMEOUT_MS = 60_000;
+/** After so long a gesture begins anew. */
+const GESTURE_TIMEOUT_MS = 8_000;
+/** So long a gesture that was made is given to have its effect. */
+const EFFECT_TIMEOUT_MS = 8_000;
 
 const bridgeFolder = join(repository, "test/harness/editor-bridge");
 
@@ -176,8 +181,19 @@ export const vsixFile = (): string => {
   };
   const file = join(repository, `dist/signalbox-${process.platform}-${process.arch}-${version}.vsix`);
   if (!existsSync(file)) throw new Error(`${file} is not there: npm run package`);
+  warnOfOld(file);
   return file;
 };
+
+/** A package from before a change fails in ways that nobody understands. */
+function warnOfOld(file: string): void {
+  const packed = statSync(file).mtimeMs;
+  const newer = sourceFiles(/^(extension|webview|service)\/.*\.(ts|json|css)$/).find(
+    ({ path }) => !path.endsWith(".test.ts") && statSync(join(repository, path)).mtimeMs > packed,
+  );
+  if (newer !== undefined)
+    process.stderr.write(`the package is older than ${newer.path}, if need be: npm run package\n`);
+}
 
 async function startServer(root: string, place: Place, options: EditorOptions): Promise<Server> {
   const found = findEditorServer();
@@ -370,23 +386,45 @@ export async function openView({ call, page }: Editor, name: string): Promise<vo
   await page.locator(".part.sidebar").waitFor();
 }
 
-/** Presses an entry of a row's menu. In a menu's first moments the editor takes no press, so it is pressed until it is gone. */
+/**
+ * Makes a gesture until its effect is seen. A gesture may come to nothing: a tree that is drawn anew takes the row away
+ * from under the pointer, a menu closes, and in its first moments takes no press.
+ */
+export async function untilSeen(
+  gesture: () => Promise<unknown>,
+  isSeen: () => boolean | Promise<boolean>,
+  timeoutMs = 2 * STEP_TIMEOUT_MS,
+): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await isSeen())) {
+    if (performance.now() > end) throw new Error("the gesture has had no effect");
+    try {
+      await gesture();
+    } catch (error) {
+      if (performance.now() > end || !(error instanceof playwrightErrors.TimeoutError)) throw error;
+      continue; // Whatever it waited for did not come; from the beginning, then.
+    }
+    await eventually(isSeen, Boolean, EFFECT_TIMEOUT_MS).catch(() => {}); // Perhaps it has not reached anybody.
+  }
+}
+
+/** Chooses an entry of a row's menu until its effect is seen. */
 export async function chooseFromMenu(
   { page }: Pick<Editor, "page">,
   row: Locator,
   entry: string,
+  isSeen: () => boolean | Promise<boolean>,
 ): Promise<void> {
-  await row.click({ button: "right" });
+  const limit = { timeout: GESTURE_TIMEOUT_MS };
   const item = page.getByRole("menuitem", { name: entry });
-  await item.waitFor();
-  await eventually(
-    async () => {
-      await item.click({ timeout: 1_000 }).catch(() => {}); // It goes away as soon as a press has counted.
-      return item.count();
-    },
-    (count) => count === 0,
-    STEP_TIMEOUT_MS,
-  );
+  const choose = async () => {
+    if (await page.getByRole("menuitem").count()) await page.keyboard.press("Escape");
+    await row.click({ button: "right", ...limit });
+    await item.waitFor(limit);
+    // Pressed until it is gone, or the menu has closed without it.
+    while (await item.count()) await item.click({ timeout: 500 }).catch(() => {});
+  };
+  await untilSeen(choose, isSeen);
 }
 
 /** The document of a webview: the editor keeps it two frames deep. */
