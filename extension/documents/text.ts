@@ -15,7 +15,14 @@ export function registerTexts(): Disposable {
 
 /** Opens a read-only text beside what is being looked at. */
 export async function showText(name: string, text: string): Promise<void> {
-  const query = Buffer.from(text, "utf8").toString("base64url");
-  const uri = Uri.from({ scheme: SCHEME, path: `/${name}`, query });
-  await window.showTextDocument(uri, { preview: true, viewColumn: ViewColumn.Beside });
+  await window.showTextDocument(textUri(name, text), { preview: true, viewColumn: ViewColumn.Beside });
+}
+
+/** The address of a read-only text. */
+export function textUri(name: string, text: string): Uri {
+  return Uri.from({
+    scheme: SCHEME,
+    path: `/${name}`,
+    query: Buffer.from(text, "utf8").toString("base64url"),
+  });
 }

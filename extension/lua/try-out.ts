@@ -1,10 +1,10 @@
 import { basename } from "node:path";
-import { type LogOutputChannel, l10n, Uri, window, workspace } from "vscode";
+import { commands, type LogOutputChannel, l10n, Uri, window, workspace } from "vscode";
 import type { Client } from "../../service/client/call.ts";
-import { showText } from "../documents/text.ts";
-import { dryRunText } from "../models/event-text.ts";
+import { textUri } from "../documents/text.ts";
 import type { ServiceLink } from "../service.ts";
 import { showError } from "../show-error.ts";
+import { actsRecorded, actsTested, sideText } from "./side-by-side.ts";
 
 /** The handler that a code lens stands over. */
 interface Target {
@@ -72,12 +72,35 @@ async function eventsOf(client: Client, subject: string, limit: number) {
   return (await client.findEvents({ subject, limit, within_ms: 1_000 })).events;
 }
 
+/** In two columns: what the deployed text did with the event, or would do, and what the text in the editor would. */
 async function showDryRun(client: Client, { workflow, uri }: Target, event_id: string): Promise<void> {
   const document = await workspace.openTextDocument(Uri.parse(uri));
   const file = basename(document.uri.fsPath);
-  const [tested, detail] = await Promise.all([
+  const [tested, left] = await Promise.all([
     client.testWorkflow({ source: document.getText(), file, event_id }),
+    deployedSide(client, workflow, event_id),
+  ]);
+  const title = l10n.t("The text in the editor would do this; nothing of it has happened");
+  const right = sideText(title, actsTested(tested), l10n.t);
+  await commands.executeCommand(
+    "vscode.diff",
+    textUri(l10n.t("{0} as deployed.md", workflow), left),
+    textUri(l10n.t("{0} as edited.md", workflow), right),
+    l10n.t("Dry run of {0}: deployed ↔ edited", workflow),
+    { preview: true },
+  );
+}
+
+async function deployedSide(client: Client, name: string, event_id: string): Promise<string> {
+  const [{ workflows }, detail] = await Promise.all([
+    client.listWorkflows({}),
     client.getEvent({ event_id }),
   ]);
-  await showText(`${l10n.t("Dry run of {0}", workflow)}.md`, dryRunText(workflow, tested, detail, l10n.t));
+  const workflow = workflows.find((one) => one.name === name);
+  const did = workflow ? actsRecorded(workflow, detail) : null;
+  if (did) return sideText(l10n.t("The deployed version did this when the event came"), did, l10n.t);
+  if (!workflow || workflow.version === null) return sideText(l10n.t("Nothing is deployed"), [], l10n.t);
+  const would = await client.testWorkflow({ workflow: name, event_id });
+  const title = l10n.t("The deployed version has not had this event; it would do this");
+  return sideText(title, actsTested(would), l10n.t);
 }

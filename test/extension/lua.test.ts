@@ -90,6 +90,43 @@ const problems = () =>
     file,
   );
 
+const lenses = () =>
+  editor.call(async (api, path) => {
+    const found = await api.commands.executeCommand<import("vscode").CodeLens[]>(
+      "vscode.executeCodeLensProvider",
+      api.Uri.file(path),
+    );
+    return found.map(({ command }) => command?.title ?? "");
+  }, file);
+
+/** Does what the lens of that title does when it is pressed. */
+async function press(title: string): Promise<void> {
+  await eventually(lenses, (titles) => titles.includes(title));
+  await editor.call(
+    async (api, { path, wanted }) => {
+      const found = await api.commands.executeCommand<import("vscode").CodeLens[]>(
+        "vscode.executeCodeLensProvider",
+        api.Uri.file(path),
+      );
+      const command = found.find((lens) => lens.command?.title === wanted)?.command;
+      // A message that waits for its button would be waited for too.
+      if (command) void api.commands.executeCommand(command.command, ...(command.arguments ?? []));
+    },
+    { path: file, wanted: title },
+  );
+}
+
+/** The texts of the comparison that is shown, left and right. */
+const bothSides = () =>
+  editor.call(async (api) => {
+    const input = api.window.tabGroups.activeTabGroup.activeTab?.input;
+    if (!(input instanceof api.TabInputTextDiff)) return [];
+    const [left, right] = await Promise.all(
+      [input.original, input.modified].map((uri) => api.workspace.openTextDocument(uri)),
+    );
+    return [left?.getText() ?? "", right?.getText() ?? ""];
+  });
+
 const inHandler = (body: string) => `signalbox.on("topics.inbox", function(event)\n  ${body}\nend)\n`;
 
 describe("a workflow in the real editor", () => {
@@ -153,14 +190,7 @@ describe("a workflow in the real editor", () => {
   it("S22 shows over each handler how it does, and what can be done with it", async () => {
     await at(`${greeter}|`, "hover");
     const titles = await eventually(
-      () =>
-        editor.call(async (api, path) => {
-          const found = await api.commands.executeCommand<import("vscode").CodeLens[]>(
-            "vscode.executeCodeLensProvider",
-            api.Uri.file(path),
-          );
-          return found.map(({ command }) => command?.title ?? "");
-        }, file),
+      lenses,
       (list) => list.some((title) => title.startsWith("2 events in 24 h")),
       20_000,
     );
@@ -177,12 +207,59 @@ describe("a workflow in the real editor", () => {
     );
     await editor.page.locator(".quick-input-widget input").waitFor();
     await editor.page.locator(".quick-input-list .monaco-list-row").first().click();
-    await editor.page.getByRole("tab", { name: /Dry run of greeter/ }).waitFor();
-    await eventually(
-      () => editor.call((api) => api.window.activeTextEditor?.document.getText() ?? ""),
-      (text) => text.includes("good day Grace"),
+    await editor.page.getByRole("tab", { name: /Dry run of greeter: deployed ↔ edited/ }).waitFor();
+    const [deployed, edited] = await eventually(
+      bothSides,
+      ([, right]) => right?.includes("good day Grace") ?? false,
     );
+    expect(edited).toContain("nothing of it has happened");
+    expect(deployed).toContain("The deployed version did this when the event came");
+    expect(deployed).toContain("info hello Grace");
+    expect(deployed).not.toContain("good day");
     expect((await client.listRuns({ workflow: "greeter" })).runs).toHaveLength(before);
+  });
+
+  it("S22 runs the deployed text on the newest event that it hears, for real, and tells of it over the handler", async () => {
+    await at(`${greeter}|`, "hover");
+    const before = (await client.listRuns({ workflow: "greeter" })).runs.length;
+    await press("Run on Last Event");
+    await eventually(
+      () => client.listRuns({ workflow: "greeter" }),
+      ({ runs }) => runs.length === before + 1 && runs[0]?.status === "succeeded",
+    );
+    await eventually(lenses, ([first]) => first?.startsWith("3 events in 24 h · last run just now") ?? false);
+  });
+
+  it("disables and enables the workflow from over its handler, and shows its log", async () => {
+    await press("Disable");
+    await eventually(lenses, (titles) => titles.includes("Enable"));
+    expect((await client.listWorkflows({})).workflows[0]?.state).toBe("disabled");
+    await press("Enable");
+    await eventually(lenses, (titles) => titles.includes("Disable"));
+    expect((await client.listWorkflows({})).workflows[0]?.state).toBe("active");
+    await press("Log");
+    await editor.page.getByRole("tab", { name: /greeter\.log/ }).waitFor();
+    await eventually(
+      () => editor.call((api) => api.window.visibleTextEditors.map(({ document }) => document.getText())),
+      (texts) => texts.some((text) => /\[info\] :4 hello Grace/.test(text)),
+    );
+  });
+
+  it("K25 knows the field that an event brought as soon as it came, and shows no secret of it", async () => {
+    const fields = async () => at<string[]>(inHandler("local x = event.payload.|"), "complete");
+    expect(await fields()).not.toContain("api_token");
+    const secret = ["hunter", "2-and-more"].join("");
+    await client.pushEvent({ topic: "inbox", body: "x", payload: { name: "Ada", api_token: secret } });
+    await eventually(fields, (found) => found.includes("api_token"), 15_000);
+    const text = await at<string>(inHandler("print(event.payload.api_to|ken)"), "hover");
+    expect(text).toContain("[secret]");
+    expect(text).not.toContain(secret);
+  });
+
+  it("K25 knows an agent and its commands as soon as it has come", async () => {
+    await client.registerAgent({ name: "painter", commands: [{ name: "paint" }] });
+    const found = () => at<string[]>(inHandler('signalbox.command("painter", "|")'), "complete");
+    await eventually(found, (names) => names.includes("paint"), 15_000);
   });
 
   it("shows an error of the engine on its line, with the event that caused it", async () => {
