@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { commands, type ExtensionContext, workspace } from "vscode";
 import { registerCommands } from "./commands/index.ts";
 import { registerDrafts } from "./documents/drafts.ts";
-import { registerEventDocuments } from "./documents/events.ts";
+import { createEventDocuments } from "./documents/events.ts";
 import { registerPrompts } from "./documents/prompts.ts";
 import { registerTexts } from "./documents/text.ts";
 import { createLog } from "./log.ts";
@@ -33,6 +33,7 @@ export function activate(context: ExtensionContext): void {
   context.subscriptions.push(log, link, link.onState(showState));
   const statusBar = createStatusBar(link);
   const views = createViews(link, log);
+  const eventDocuments = createEventDocuments(link);
   const approvals = new Approvals({
     context,
     link,
@@ -43,8 +44,8 @@ export function activate(context: ExtensionContext): void {
     statusBar,
     views,
     approvals,
-    registerCommands({ context, log, link, views, approvals }),
-    registerEventDocuments(link),
+    eventDocuments,
+    registerCommands({ context, log, link, views, approvals, eventDocuments }),
     registerPrompts(link),
     registerTexts(),
     registerDrafts(link, log),

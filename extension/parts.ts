@@ -1,4 +1,5 @@
 import type { ExtensionContext, LogOutputChannel } from "vscode";
+import type { EventDocuments } from "./documents/events.ts";
 import type { Approvals } from "./panels/approvals.ts";
 import type { ServiceLink } from "./service.ts";
 import type { Views } from "./views/index.ts";
@@ -10,4 +11,5 @@ export interface Parts {
   readonly link: ServiceLink;
   readonly views: Views;
   readonly approvals: Approvals;
+  readonly eventDocuments: EventDocuments;
 }

@@ -23,9 +23,9 @@ export const eventCommands: Commands = {
     const event_id = eventOf(item);
     if (event_id !== null) await window.showTextDocument(eventUri(event_id), { preview: true });
   },
-  "event.claim": async ({ link, views }, item) => {
-    if (item?.kind !== "event" || item.topic === null) return;
-    await claimNext({ link, views }, item.topic);
+  "event.claim": async (parts, item) => {
+    const event_id = eventOf(item);
+    if (event_id !== null) await claimEvent(parts, event_id);
   },
   "event.reply": reply,
   "event.dryRun": async ({ link }, item) => {
@@ -33,6 +33,13 @@ export const eventCommands: Commands = {
     if (event_id === null) return;
     const client = await link.ready();
     const { workflows } = await client.listWorkflows();
+    if (workflows.length === 0) {
+      const create = l10n.t("New Workflow…");
+      const said = l10n.t("There is no workflow yet to try it in.");
+      if ((await window.showInformationMessage(said, create)) === create)
+        await commands.executeCommand("signalbox.workflow.new");
+      return;
+    }
     const chosen = await window.showQuickPick(
       workflows.map(({ name, handlers }) => ({
         label: name,
@@ -58,6 +65,20 @@ function eventOf(item: RowItem | undefined): string | null {
   return item?.kind === "event" ? item.event_id : null;
 }
 
+/** Takes exactly this event in the person's name. */
+async function claimEvent({ link, views, eventDocuments }: Parts, event_id: string): Promise<void> {
+  const client = await link.ready();
+  const { topic } = (await client.getEvent({ event_id })).event;
+  const { claimed } =
+    topic === null
+      ? { claimed: [] }
+      : await client.claimEvents({ topic, event_id, agent: `@${readSettings().person}` });
+  eventDocuments.refresh();
+  await views.refresh();
+  if (claimed.length === 0) await window.showInformationMessage(l10n.t("It can't be claimed any more."));
+  else await window.showTextDocument(eventUri(event_id), { preview: false });
+}
+
 /** Takes the oldest waiting event of a topic in the person's name, and opens it. */
 export async function claimNext(
   { link, views }: Pick<Parts, "link" | "views">,
@@ -74,7 +95,7 @@ export async function claimNext(
   await views.refresh();
 }
 
-async function reply({ link, views }: Parts, item: RowItem | undefined): Promise<void> {
+async function reply({ link, views, eventDocuments }: Parts, item: RowItem | undefined): Promise<void> {
   const event_id = eventOf(item);
   if (event_id === null) return;
   const client = await link.ready();
@@ -84,7 +105,9 @@ async function reply({ link, views }: Parts, item: RowItem | undefined): Promise
     ignoreFocusOut: true,
   });
   if (body === undefined) return;
-  const { reply_id } = await client.reply({ event_id, body });
+  const source = `@${readSettings().person}`;
+  const { reply_id } = await client.reply({ event_id, body, source, origin_kind: "human" });
+  eventDocuments.refresh();
   await views.refresh();
   await window.showTextDocument(eventUri(reply_id), { preview: true });
 }

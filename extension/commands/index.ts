@@ -5,6 +5,7 @@ import type { Parts } from "../parts.ts";
 import { showError } from "../show-error.ts";
 import { agentCommands } from "./agents.ts";
 import type { Commands } from "./command.ts";
+import { connectorCommands } from "./connectors.ts";
 import { eventCommands } from "./events.ts";
 import { scheduleCommands } from "./schedules.ts";
 import { serviceCommands } from "./service.ts";
@@ -16,6 +17,7 @@ const all: Commands = {
   ...eventCommands,
   ...topicCommands,
   ...agentCommands,
+  ...connectorCommands,
   ...workflowCommands,
   ...scheduleCommands,
 };

@@ -7,18 +7,22 @@ import {
   l10n,
   languages,
   Range,
+  type TextDocument,
   type TextDocumentContentProvider,
   Uri,
+  window,
   workspace,
 } from "vscode";
 import { SignalboxError } from "../../service/contract/errors.ts";
 import type { Disposable } from "../emitter.ts";
 import { createBatch } from "../models/batch.ts";
+import { type EventAction, eventActions } from "../models/event-actions.ts";
 import { eventText } from "../models/event-text.ts";
 import type { ServiceLink } from "../service.ts";
 
 const SCHEME = "signalbox-event";
 const REFRESH_MS = 500;
+const LOOK_AGAIN_MS = 5_000;
 /** Ids of events as the service makes them. */
 const EVENT_ID = /\bevt_[0-9A-HJKMNP-TV-Z]{26}\b/g;
 
@@ -27,17 +31,29 @@ export function eventUri(event_id: string): Uri {
   return Uri.from({ scheme: SCHEME, path: `/${event_id}.md` });
 }
 
+export interface EventDocuments extends Disposable {
+  /** Reads those that are open anew, after something that no event tells of. */
+  refresh(): void;
+}
+
 /** Shows events as documents, follows what becomes of them while they are open, and links one to another. */
-export function registerEventDocuments(link: ServiceLink): Disposable {
+export function createEventDocuments(link: ServiceLink): EventDocuments {
   const changed = new EventEmitter<Uri>();
+  const lenses = new Lenses();
   const provider: TextDocumentContentProvider = {
     onDidChange: changed.event,
     async provideTextDocumentContent(uri) {
       const event_id = uri.path.slice(1, -".md".length);
       try {
         const client = await link.ready();
-        return eventText(await client.getEvent({ event_id }), l10n.t);
+        const [detail, { workflows }] = await Promise.all([
+          client.getEvent({ event_id }),
+          client.listWorkflows(),
+        ]);
+        lenses.show(uri, eventActions(detail, workflows.length > 0, Date.now(), l10n.t));
+        return eventText(detail, l10n.t);
       } catch (error) {
+        lenses.show(uri, []);
         const hint = SignalboxError.is(error) ? `\n\n${error.hint}` : "";
         return `${(error as Error).message}${hint}\n`;
       }
@@ -46,10 +62,17 @@ export function registerEventDocuments(link: ServiceLink): Disposable {
   const refresh = createBatch<unknown>(REFRESH_MS, () => {
     for (const { uri } of workspace.textDocuments) if (uri.scheme === SCHEME) changed.fire(uri);
   });
+  // A claim and a pause tell nobody, so what is looked at is read again now and then.
+  const timer = setInterval(() => {
+    for (const { document } of window.visibleTextEditors)
+      if (document.uri.scheme === SCHEME && link.client !== null) changed.fire(document.uri);
+  }, LOOK_AGAIN_MS);
   const registered = [
     changed,
     refresh,
+    lenses,
     workspace.registerTextDocumentContentProvider(SCHEME, provider),
+    workspace.onDidCloseTextDocument(({ uri }) => lenses.forget(uri)),
     languages.registerDocumentLinkProvider({ scheme: SCHEME }, links),
     languages.registerCodeLensProvider({ scheme: SCHEME }, lenses),
     link.onEvent((event) => refresh.add(event)),
@@ -58,10 +81,38 @@ export function registerEventDocuments(link: ServiceLink): Disposable {
     }),
   ];
   return {
+    refresh: () => refresh.add(null),
     dispose() {
+      clearInterval(timer);
       for (const one of registered) one.dispose();
     },
   };
+}
+
+/** At the top of each document what can be done with its event now. */
+class Lenses implements CodeLensProvider, Disposable {
+  readonly #actions = new Map<string, readonly EventAction[]>();
+  readonly #changed = new EventEmitter<void>();
+  readonly onDidChangeCodeLenses = this.#changed.event;
+
+  show(uri: Uri, actions: readonly EventAction[]): void {
+    this.#actions.set(uri.toString(), actions);
+    this.#changed.fire();
+  }
+
+  forget(uri: Uri): void {
+    this.#actions.delete(uri.toString());
+  }
+
+  provideCodeLenses({ uri }: TextDocument): CodeLens[] {
+    const top = new Range(0, 0, 0, 0);
+    const actions = this.#actions.get(uri.toString()) ?? [];
+    return actions.map(({ title, command }) => new CodeLens(top, { title, command, arguments: [uri] }));
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
 }
 
 const links: DocumentLinkProvider = {
@@ -76,20 +127,5 @@ const links: DocumentLinkProvider = {
       one.tooltip = l10n.t("Open Event");
       return one;
     });
-  },
-};
-
-const lenses: CodeLensProvider = {
-  provideCodeLenses(document) {
-    const top = new Range(0, 0, 0, 0);
-    const actions: [string, string][] = [
-      [l10n.t("Reply…"), "signalbox.event.reply"],
-      [l10n.t("Dry run…"), "signalbox.event.dryRun"],
-      [l10n.t("Open handler"), "signalbox.event.openHandler"],
-      [l10n.t("Copy id"), "signalbox.event.copyId"],
-    ];
-    return actions.map(
-      ([title, command]) => new CodeLens(top, { title, command, arguments: [document.uri] }),
-    );
   },
 };

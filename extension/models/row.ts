@@ -41,7 +41,8 @@ export type RowItem =
       readonly correlation_id: string | null;
     }
   | { readonly kind: "topic"; readonly topic: string; readonly status?: string }
-  | { readonly kind: "agent"; readonly agent: string }
+  | { readonly kind: "connector"; readonly connector: string }
+  | { readonly kind: "agent"; readonly agent: string; readonly connector: string | null }
   | { readonly kind: "command"; readonly agent: string; readonly command: string }
   | { readonly kind: "effect"; readonly effect_id: string }
   | { readonly kind: "workflow"; readonly workflow: string; readonly file: string; readonly line?: number }

@@ -7,7 +7,7 @@ import { ListSource } from "./list.ts";
 import { english, type RowChange } from "./row.ts";
 import { topicRow } from "./topics.ts";
 import { clockTime, excerpt, relativeTime } from "./words.ts";
-import { workflowRow } from "./workflows.ts";
+import { workflowNameFor, workflowRow } from "./workflows.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 12);
 
@@ -123,6 +123,7 @@ describe("rows", () => {
       state: "failed" as const,
       message: "Token refused",
       last_event_ms: null,
+      mend: null,
     };
     const off = { ...github, id: "webhooks", state: "off" as const };
     const items = joinConnectors(
@@ -131,10 +132,14 @@ describe("rows", () => {
     );
     const rows = items.map((item) => agentRow(item, NOW, english, noEffects));
     expect(rows.map(({ label }) => label)).toEqual(["zeta", "GitHub"]);
-    expect(rows[1]).toMatchObject({ context: "agent connector broken", icon: { id: "error" } });
+    expect(rows[1]).toMatchObject({ context: "agent connector mendable", icon: { id: "error" } });
     expect((await rows[1]?.children?.())?.[0]?.label).toBe("Token refused");
     const alone = joinConnectors([], [github]).map((item) => agentRow(item, NOW, english, noEffects));
-    expect(alone[0]).toMatchObject({ id: "connector:github", context: "connector broken" });
+    expect(alone[0]).toMatchObject({ id: "connector:github", context: "connector mendable" });
+    const secret = { kind: "secret" as const, env: ["TOKEN"], files: [] };
+    const lacking = { ...off, mend: secret };
+    const [row] = joinConnectors([], [lacking]).map((item) => agentRow(item, NOW, english, noEffects));
+    expect(row).toMatchObject({ description: "lacks a secret", context: "connector mendable" });
   });
 
   it("count a topic's deliveries and put its dead letters first", async () => {
@@ -194,5 +199,17 @@ describe("words", () => {
     expect(clockTime(NOW - 9 * 86_400_000, NOW)).toMatch(/^2026-05-2\d \d\d:/);
     expect(excerpt("  first\nsecond")).toBe("first");
     expect(excerpt("x".repeat(200))).toHaveLength(120);
+  });
+});
+
+describe("a workflow's name", () => {
+  it.each([
+    ["github.issue.opened", null, "github-issue-opened"],
+    ["message.pushed", "inbox", "inbox"],
+    ["message.pushed", "42/Größe:x", "gr-e-x"],
+    ["order.placed", "inbox", "order-placed"],
+    ["99", null, ""],
+  ])("follows from an event %s in %s", (type, topic, expected) => {
+    expect(workflowNameFor({ type, topic })).toBe(expected);
   });
 });

@@ -1,3 +1,4 @@
+import type { Event } from "../../service/contract/events.ts";
 import type { Handler, Workflow } from "../../service/contract/workflows.ts";
 import type { Row, Translate } from "./row.ts";
 import { counts, duration, excerpt, relativeTime } from "./words.ts";
@@ -62,4 +63,15 @@ function handlerRow({ name, file }: Workflow, handler: Handler, t: Translate): R
     item: { kind: "workflow", workflow: name, file, line: handler.line },
     command: { id: "signalbox.workflow.open", title: "Open" },
   };
+}
+
+/** A name for a workflow that hears events like this one; empty where nothing of a name is left. */
+export function workflowNameFor({ type, topic }: Pick<Event, "type" | "topic">): string {
+  // What is pushed to a topic by hand is all of one type; the topic tells more.
+  const words = topic !== null && type === "message.pushed" ? topic : type;
+  const name = words.toLowerCase().replaceAll(/[^a-z0-9_]+/g, "-");
+  return name
+    .replace(/^[^a-z]+/, "")
+    .slice(0, 60)
+    .replace(/-+$/, "");
 }

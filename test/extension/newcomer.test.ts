@@ -93,6 +93,7 @@ describe("a newcomer who follows docs/vscode.md", () => {
 
   it("writes a workflow, and is offered the fields of recorded events", async () => {
     await runCommand("Signalbox: New Workflow…");
+    await choose("Empty");
     await answer("greeter", "Its name, and that of its file");
     await window.locator('.monaco-editor[data-uri$="greeter.lua"]').waitFor();
     const cut = workflow.indexOf("event.payload.") + "event.payload.".length;

@@ -127,7 +127,7 @@ describe("the events view", () => {
     await type("Empty: any", "inbox");
     const isClaimed = async () =>
       (await client.findEvents({ topic: "inbox", status: "processing" })).events.length > 0;
-    await choose(/another evening|Good evening/, "Claim Event…", isClaimed);
+    await choose(/another evening|Good evening/, "Claim Event", isClaimed);
     await page.locator('.monaco-editor[data-uri^="signalbox-event"]').waitFor();
     const claimed = await client.findEvents({ topic: "inbox", status: "processing" });
     expect(claimed.events).toHaveLength(1);
