@@ -2,8 +2,7 @@ import { agentName } from "../contract/agent-name.ts";
 import type { Command } from "../contract/agents.ts";
 import type { Clock } from "../lib/clock.ts";
 import { newId } from "../lib/ids.ts";
-import type { Wakeups } from "../lib/wakeups.ts";
-import { type EffectLane, type EffectRow, laneOf, type Store } from "../store/store.ts";
+import type { EffectLane, EffectRow, Store } from "../store/store.ts";
 import type { EffectSteps } from "./steps.ts";
 
 export interface ClaimOptions {
@@ -17,49 +16,32 @@ export interface ClaimOptions {
 
 /** Takes what is approved in a lane, or waits for it. What an aborted call took goes back at once. */
 export async function claimWaiting(
-  { store, clock, steps, wakeups }: { store: Store; clock: Clock; steps: EffectSteps; wakeups: Wakeups },
+  { store, clock, steps }: { store: Store; clock: Clock; steps: EffectSteps },
   lane: EffectLane,
-  request: ClaimOptions,
+  { by, limit, waitMs, leaseMs, session }: ClaimOptions,
   signal: AbortSignal,
 ): Promise<EffectRow[]> {
-  const name = laneOf({ kind: "command", target: "", ...lane });
-  const endMs = performance.now() + request.waitMs;
-  for (;;) {
-    const stopWaiting = new AbortController();
-    const woken = wakeups.wait(
-      name,
-      endMs - performance.now(),
-      AbortSignal.any([signal, stopWaiting.signal]),
-    );
-    const taken = await store
-      .claimEffects({
-        ...lane,
-        by: agentName(request.by),
-        limit: request.limit,
-        lease: request.session === undefined ? undefined : leaseOf(request.session),
-        lease_ms: request.leaseMs,
-        now_ms: clock.nowMs(),
-      })
-      .catch((error: unknown) => {
-        stopWaiting.abort();
-        throw error;
+  const over = new AbortController();
+  const end = () => over.abort();
+  const timer = setTimeout(end, waitMs);
+  signal.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  try {
+    for (;;) {
+      const taken = await store.claimEffects({
+        ...{ ...lane, by: agentName(by), limit, lease_ms: leaseMs, now_ms: clock.nowMs() },
+        lease: session === undefined ? undefined : leaseOf(session),
+        until: waitMs > 0 ? over.signal : undefined,
       });
-    const rows = await withoutChanged(steps, taken);
-    if (taken.length > rows.length && rows.length === 0) {
-      stopWaiting.abort();
-      await woken;
-      continue;
-    }
-    if (rows.length === 0 && request.waitMs > 0) {
-      if (await woken) continue;
+      const rows = await withoutChanged(steps, taken);
+      if (taken.length > 0 && rows.length === 0) continue;
+      if (!signal.aborted) return rows;
+      for (const row of rows) await giveBack(store, row, clock.nowMs());
       return [];
     }
-    stopWaiting.abort();
-    // More may be there for whoever waits next, and what came meanwhile may have woken this one.
-    if ((await woken) || taken.length === request.limit) wakeups.wake(name);
-    if (!signal.aborted) return rows;
-    for (const row of rows) await giveBack(store, row, clock.nowMs());
-    return [];
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
   }
 }
 

@@ -7,7 +7,6 @@ import { canonicalJson } from "../lib/canonical.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
-import { Wakeups } from "../lib/wakeups.ts";
 import type { EffectDraft, EffectLane, EffectRow, Store } from "../store/store.ts";
 import { Approvals } from "./approvals.ts";
 import { type ClaimOptions, claimWaiting, giveBack, isLeaseOf, toCommand } from "./claim.ts";
@@ -85,7 +84,6 @@ const BEAT_LEASE_MS = 90_000;
 
 export function createEffectLedger(options: LedgerOptions): EffectLedger {
   const { store, clock, expiresMs } = options;
-  const wakeups = new Wakeups();
   const targets = new Map<string, Target>();
   const kinds = createKinds(options.kinds ?? []);
   const view = (row: EffectRow) => showEffect(row, kinds);
@@ -100,12 +98,11 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
   };
   const steps = new EffectSteps({ ...options, ...drafting, repeatable, view });
   const judging = new Judging({ ...drafting, store, log: options.log, steps });
-  const stop = store.onCommitted(({ targets: ready, proposed }) => {
-    for (const lane of ready) wakeups.wake(lane);
+  const stop = store.onCommitted(({ proposed }) => {
     for (const id of proposed) judging.start(id);
   });
   const take: EffectLedger["take"] = (lane, request, signal) =>
-    claimWaiting({ store, clock, steps, wakeups }, lane, request, signal);
+    claimWaiting({ store, clock, steps }, lane, request, signal);
   const get = async (id: string) => view(await requireEffect(store, id));
   return {
     kinds,
@@ -144,10 +141,9 @@ export function createEffectLedger(options: LedgerOptions): EffectLedger {
     get,
     view,
     async sweep(now_ms) {
-      const { lapsed, expired, targets: ready } = await store.dueEffects(now_ms);
+      const { lapsed, expired } = await store.dueEffects(now_ms);
       for (const row of lapsed) await steps.abandon(row);
       for (const row of expired) await steps.expire(row);
-      for (const lane of ready) wakeups.wake(lane);
     },
     close: () => void stop(),
   };

@@ -415,7 +415,10 @@ export interface Store extends Closeable {
   proposeEffects(drafts: EffectDraft[]): Promise<EffectRow[]>;
   getEffect(id: string): Promise<EffectRow | null>;
   listEffects(query: EffectQuery): Promise<EffectRow[]>;
-  /** Takes approved effects of a lane whose time has come, in the order they were asked for. */
+  /**
+   * Takes approved effects of a lane whose time has come, in the order they were asked for. With `until` it waits for
+   * some until that aborts; who waits longest gets them first, in the transaction that makes them ready.
+   */
   claimEffects(
     request: EffectLane & {
       by: string;
@@ -424,13 +427,14 @@ export interface Store extends Closeable {
       lease?: string | undefined;
       lease_ms: number;
       now_ms: number;
+      until?: AbortSignal | undefined;
     },
   ): Promise<EffectRow[]>;
   /** Compare and set; null when it is not in a state of `from`, or under another lease. */
   changeEffect(id: string, change: EffectChange): Promise<EffectRow | null>;
   extendEffects(ids: string[], by: string, lease_until_ms: number): Promise<void>;
-  /** Running under an expired lease, or approved and expired, or approved and newly due. */
-  dueEffects(now_ms: number): Promise<{ lapsed: EffectRow[]; expired: EffectRow[]; targets: string[] }>;
+  /** Running under an expired lease, or approved and expired. */
+  dueEffects(now_ms: number): Promise<{ lapsed: EffectRow[]; expired: EffectRow[] }>;
   runningEffects(): Promise<EffectRow[]>;
   /** Those that nobody judged yet, oldest first. */
   proposedEffects(): Promise<EffectRow[]>;

@@ -51,6 +51,8 @@ export class Committer {
   #closing: { done: Promise<void>; finish: () => void } | null = null;
   /** Why the last transaction was not committed; null when it was. */
   problem: Error | null = null;
+  /** Called in each transaction after its writes; what it returns is called when that is committed. */
+  beforeCommit: (changes: Changes) => () => void = () => () => {};
   /** Called after each commit, before those who subscribed. */
   onCommit: () => void = () => {};
 
@@ -139,8 +141,10 @@ export class Committer {
     const group: Write[] = [];
     const rewind = this.#options.memory.mark();
     let done: { outcomes: Outcome[]; changes: Changes };
+    let afterCommit: () => void;
     try {
       done = this.#runPlain(group) ?? this.#runGuarded(group, rewind);
+      afterCommit = this.beforeCommit(done.changes);
       for (const [topic, status, by] of done.changes.counted()) this.#statements.count.run(topic, status, by);
       this.#statements.commit.run();
       this.problem = null;
@@ -155,6 +159,7 @@ export class Committer {
       if (outcome?.ok) write.resolve(outcome.value);
       else write.reject(storageError(outcome?.error, this.#options.file));
     });
+    afterCommit();
     this.onCommit();
     for (const listener of this.#listeners) listener(done.changes);
   }

@@ -16,6 +16,7 @@ import type { AuditOne } from "./audit.ts";
 import type { Changes } from "./committer.ts";
 import type { SqliteContext } from "./context.ts";
 import { type EffectSql, toEffect } from "./rows.ts";
+import type { WaitingClaims } from "./waiting-claims.ts";
 
 type EffectMethods = Pick<
   Store,
@@ -180,11 +181,10 @@ export function effectMethods(
   append: AppendOne,
   propose: ProposeOne,
   audit: AuditOne,
+  waiting: WaitingClaims,
 ): EffectMethods {
   const { db, committer } = context;
   const one = db.prepare<[string], EffectSql>("SELECT * FROM effects WHERE id = ?");
-  const take = prepareTake(db, "effects_ready", "kind = 'command' AND target = ?");
-  const takeKind = prepareTake(db, "effects_ready_kind", "kind <> 'command' AND kind = ?");
   const extend = db.prepare(
     "UPDATE effects SET lease_until_ms = max(lease_until_ms, ?) WHERE id = ? AND state = 'running' AND claimed_by = ?",
   );
@@ -193,9 +193,6 @@ export function effectMethods(
   );
   const expired = db.prepare<[number], EffectSql>(
     "SELECT * FROM effects WHERE state IN ('approved', 'waiting') AND expires_ms <= ? LIMIT 500",
-  );
-  const nowDue = db.prepare<[number], { kind: string; target: string }>(
-    "SELECT DISTINCT kind, target FROM effects WHERE state = 'approved' AND not_before_ms <= ?",
   );
   const running = db.prepare<[], EffectSql>("SELECT * FROM effects WHERE state = 'running'");
   const change = changeOne(context, append, audit);
@@ -225,15 +222,7 @@ export function effectMethods(
       const sql = `SELECT * FROM effects ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""} ORDER BY id DESC LIMIT ?`;
       return (db.prepare(sql).all(...values, query.limit + 1) as EffectSql[]).map(toEffect);
     },
-    claimEffects: ({ by, limit, lease = newId("lea"), lease_ms, now_ms, ...lane }) =>
-      committer.write((changes) => {
-        const until = now_ms + lease_ms;
-        const [statement, whose] = "kind" in lane ? [takeKind, lane.kind] : [take, lane.target];
-        const rows = statement.all(by, lease, until, now_ms, whose, now_ms, now_ms, limit);
-        if (rows.length > 0) changes.dueAt(until);
-        for (const row of rows) changes.changed.push(row.id);
-        return rows.sort((a, b) => a.seq - b.seq).map(toEffect);
-      }),
+    claimEffects: claimMethod(context, waiting),
     changeEffect: (id, request) => committer.write((changes) => change(id, request, changes)),
     extendEffects: (ids, by, lease_until_ms) =>
       committer.write((changes) => {
@@ -243,7 +232,6 @@ export function effectMethods(
     dueEffects: async (now_ms) => ({
       lapsed: lapsed.all(now_ms).map(toEffect),
       expired: expired.all(now_ms).map(toEffect),
-      targets: [...new Set(nowDue.all(now_ms).map(laneOf))],
     }),
     runningEffects: async () => running.all().map(toEffect),
     ...judgingMethods(context),
@@ -251,14 +239,39 @@ export function effectMethods(
   };
 }
 
+function claimMethod(context: SqliteContext, waiting: WaitingClaims): Store["claimEffects"] {
+  const { db, committer } = context;
+  const ofTarget = prepareTake(db, "effects_ready", "kind = 'command' AND target = ?");
+  const ofKind = prepareTake(db, "effects_ready_kind", "kind <> 'command' AND kind = ?");
+  return async ({ by, limit, lease = newId("lea"), lease_ms, now_ms, until, ...lane }) => {
+    const [{ take, isReady }, whose] = "kind" in lane ? [ofKind, lane.kind] : [ofTarget, lane.target];
+    const takeAt = (now_ms: number, changes: Changes) => {
+      const until_ms = now_ms + lease_ms;
+      const rows = take.all(by, lease, until_ms, now_ms, whose, now_ms, now_ms, limit);
+      if (rows.length > 0) changes.dueAt(until_ms);
+      for (const row of rows) changes.changed.push(row.id);
+      return rows.sort((a, b) => a.seq - b.seq).map(toEffect);
+    };
+    if (until === undefined) return committer.write((changes) => takeAt(now_ms, changes));
+    return waiting.claim(laneOf({ kind: "command", target: "", ...lane }), {
+      isReady: () => isReady.get(whose, now_ms, now_ms) !== undefined,
+      take: (changes) => takeAt(context.nowMs(), changes),
+      until,
+    });
+  };
+}
+
 /** The index is named: SQLite would take one of all effects that a target ever had, and walk through them. */
 function prepareTake(db: SqliteContext["db"], index: string, lane: string) {
-  return db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
-    `UPDATE effects SET state = 'running', claimed_by = ?, lease = ?, lease_until_ms = ?, attempts = attempts + 1, updated_ms = ?, not_before_ms = NULL
-     WHERE seq IN (SELECT seq FROM effects INDEXED BY ${index} WHERE ${lane} AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
-       AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY seq LIMIT ?)
-     RETURNING *`,
-  );
+  const ready = `SELECT seq FROM effects INDEXED BY ${index} WHERE ${lane} AND state = 'approved' AND coalesce(not_before_ms, 0) <= ?
+    AND (expires_ms IS NULL OR expires_ms > ?) ORDER BY seq`;
+  return {
+    isReady: db.prepare<[string, number, number], unknown>(`${ready} LIMIT 1`),
+    take: db.prepare<[string, string, number, number, string, number, number, number], EffectSql>(
+      `UPDATE effects SET state = 'running', claimed_by = ?, lease = ?, lease_until_ms = ?, attempts = attempts + 1, updated_ms = ?, not_before_ms = NULL
+       WHERE seq IN (${ready} LIMIT ?) RETURNING *`,
+    ),
+  };
 }
 
 /** Compare and set of one effect, with the event that tells of it. */

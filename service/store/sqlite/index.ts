@@ -27,6 +27,7 @@ import { searchMethods } from "./search.ts";
 import { settleMethods } from "./settle.ts";
 import { createBury, createSweep, type DescribeDead, dueMethods, nextDelivery } from "./sweep.ts";
 import { openTopics, type TopicDefaults } from "./topics.ts";
+import { WaitingClaims } from "./waiting-claims.ts";
 import { workflowMethods } from "./workflows.ts";
 
 export interface SqliteStoreOptions extends OpenOptions {
@@ -66,6 +67,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
   const topics = openTopics(context, options.topicDefaults);
   const append = createAppend(context, topics);
   const audit = createAudit(context);
+  const waiting = new WaitingClaims(committer);
   const propose = createPropose(context, append, audit);
   const bury = createBury(context, append, options.describeDead);
   const sweep = createSweep(context, topics, bury);
@@ -85,7 +87,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...endMethods(context),
     ...dueMethods(context, sweep),
     ...agentMethods(context, append),
-    ...effectMethods(context, append, propose, audit),
+    ...effectMethods(context, append, propose, audit, waiting),
     ...auditMethods(context, audit),
     ...runMethods(context, append, propose),
     ...workflowMethods(context),
@@ -93,6 +95,7 @@ function assemble(context: SqliteContext, options: SqliteStoreOptions): Store {
     ...cleanupMethods(context, index),
     ...maintenanceMethods(context),
     async close() {
+      waiting.close();
       await committer.close();
       await index.indexer.close();
       if (!db.open) return;
