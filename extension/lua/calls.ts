@@ -17,6 +17,7 @@ import {
   type Field,
   fieldOf,
   fits,
+  literal,
   membersOf,
   nil,
   object,
@@ -144,6 +145,8 @@ function specialReturns(infer: Inference, call: Call): Type[] | null {
     case "actions.all":
     case "kit.all":
       return resultsOfAll(infer, first);
+    case "signalbox.ask":
+      return choicesOf(first);
     case "pcall":
     case "xpcall": {
       if (!first) return [boolean];
@@ -155,6 +158,13 @@ function specialReturns(infer: Inference, call: Call): Type[] | null {
     default:
       return null;
   }
+}
+
+/** The answer to a question is one of its choices, where they are written there. */
+function choicesOf(question: Expression | undefined): Type[] | null {
+  const choices = question?.kind === "table" ? tableIn(question, "choices")?.fields : undefined;
+  if (!choices?.every(({ value }) => value.kind === "string") || choices.length === 0) return null;
+  return [union(choices.map(({ value }) => literal(value.kind === "string" ? value.value : "")))];
 }
 
 /** A table that looks in another one for what it has not. */

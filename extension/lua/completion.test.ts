@@ -461,6 +461,13 @@ describe("completion", () => {
         "label; number; repo",
       ],
       ["through a local", 'local command = sekia.command\ncommand("|")', "github-agent; builder"],
+      [
+        "the choices of a question",
+        'local answer = signalbox.ask{ title = "Go?", choices = { "ship", "wait" } }\nif answer == "|" then end',
+        "only:ship; wait",
+      ],
+      ["kinds of effects", 'signalbox.effect("|")', "event; http; mail; reply; shell"],
+      ["methods of a request", 'signalbox.http{ url = "https://x.y", method = "|" }', "DELETE; GET; POST"],
       ["topics", 'signalbox.publish("a", "b", {}, { topic = "|" })', "only:alerts; jobs"],
       ["S23 subjects to publish on", 'sekia.publish("|")', "github.issue.closed; github.issue.opened"],
       ["S23 types of the subject", 'sekia.publish("github.issue.opened", "|")', "only:github.issue.opened"],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sourceFiles } from "../../scripts/source-files.ts";
 import { createLanguageService } from "./language-service.ts";
+import { liveText, topicOf, topicUri } from "./live-texts.ts";
 import { ACTIONS, api, FILE, fakeHost, openService, place, scripts } from "./testing/fake.ts";
 
 const on = (body: string, pattern = "github.issue.opened") =>
@@ -56,6 +57,14 @@ describe("hover", () => {
       "No recorded event has such a subject.",
     ],
     [
+      "S27 a type in a condition",
+      on('  if event.type == "github.issue.ope|ned" then end', "github.>"),
+      "type github.issue.opened",
+      "Seen in 40 recorded events",
+    ],
+    ["a topic", 'signalbox.publish("a", "b", {}, { topic = "jo|bs" })', "topic jobs"],
+    ["S23 a subject that is published on", 'sekia.publish("topics.jo|bs", "x")', "`message.pushed`"],
+    [
       "S24 an agent",
       'sekia.command("github|-agent", "x")',
       "It is online.",
@@ -105,6 +114,7 @@ describe("hover", () => {
   ])("tells of %s", (_what, source, ...pieces) => check(source, ...pieces));
 
   it.each([
+    ["an unknown topic", 'signalbox.publish("a", "b", {}, { topic = "ma|il" })'],
     ["a word of Lua", "loc|al x = 1"],
     ["an unknown global", "fo|o()"],
     ["a comment", "-- so|me words"],
@@ -207,6 +217,104 @@ describe("going to a definition", () => {
       const text = service.text(found?.uri ?? "") ?? "";
       expect(text.slice(found?.from, found?.to)).toBe(expected.split(":").at(-1));
     } else check(source, expected);
+  });
+});
+
+describe("going to what the service knows", () => {
+  /** The first line there, or the address where the text is made elsewhere. */
+  function lead(source: string): string[] {
+    const { service, uri, offset } = place(source);
+    return service.definition(uri, offset).map(({ uri: to, from }) => {
+      const text = liveText(to, fakeHost);
+      return text === null ? to : (text.slice(from).split("\n")[0] ?? "");
+    });
+  }
+
+  it.each([
+    [
+      "S24 an agent: its commands",
+      'sekia.command("github|-agent", "x")',
+      ["--- The agent github-agent, online: its commands and what they take, as it registered them."],
+    ],
+    [
+      "S24 a command: what it takes",
+      'sekia.command("github-agent", "add_|label")',
+      ["github-agent.add_label"],
+    ],
+    [
+      "S24 a command in signalbox.call",
+      'pcall(signalbox.call, "github-agent", "create|_comment")',
+      ["github-agent.create_comment"],
+    ],
+    ["an unknown agent: nowhere", 'sekia.command("no|body", "x")', []],
+    ["an unknown command: nowhere", 'sekia.command("github-agent", "x|x")', []],
+    [
+      "S22 a subject: its types",
+      'sekia.on("github.|>", print)',
+      ["--- Recorded events that github.> hears."],
+    ],
+    ["a subject that nobody saw: nowhere", 'sekia.on("no.|one", print)', []],
+    [
+      "a topic: its prompt",
+      'signalbox.publish("a", "b", {}, { topic = "jo|bs" })',
+      ["signalbox-lua:/topics/jobs.lua"],
+    ],
+    [
+      "a topic that is heard: its prompt",
+      'signalbox.on("topics.al|erts", print)',
+      ["signalbox-lua:/topics/alerts.lua"],
+    ],
+    ["an unknown topic: nowhere", 'signalbox.publish("a", "b", {}, { topic = "ma|il" })', []],
+  ])("%s", (_what, source, expected) => expect(lead(source)).toEqual(expected));
+
+  it("S24 an agent's text has each command with its fields, and can be read as annotations", () => {
+    const text = liveText("signalbox-lua:/agents/github-agent.lua", fakeHost) ?? "";
+    expect(text).toContain(
+      '--- Adds a label to an issue\n---@class github-agent.add_label\n---@field repo string owner/name\n---@field number integer\n---@field label string\n---@field colour? "red" | "green"',
+    );
+    expect(liveText("signalbox-lua:/subjects/github.%3E.lua", fakeHost)).toContain(
+      "---@class events.github.issue.opened.payload",
+    );
+    expect(liveText("signalbox-lua:/agents/nobody.lua", fakeHost)).toBeNull();
+    expect(topicOf(topicUri("a/b c"))).toBe("a/b c");
+    expect(topicOf("signalbox-lua:/sandbox.lua")).toBeNull();
+  });
+});
+
+describe("beside another language server", () => {
+  it.each([
+    ["an agent", 'sekia.command("github|-agent", "x")', true],
+    ["a subject", 'sekia.on("github.|>", print)', true],
+    ["a topic", 'signalbox.publish("a", "b", {}, { topic = "jo|bs" })', true],
+    ["an action", "actions.prometheus.qu|ery{}", true],
+    ["an action's arguments", "actions.prometheus.query(|)", true],
+    ["a command's payload", 'sekia.command("github-agent", "add_label", { | })', true],
+    ["a local", "local total = 1\nprint(to|tal)", false],
+    ["a plain text", 'print("so|me")', false],
+    ["the API", "sekia.o|n()", false],
+    ["a local that is called actions", "local actions = {}\nactions.a.b|()", false],
+  ])("%s is told by the service alone: %s", (_what, source, expected) => {
+    const { service, uri, offset } = place(source);
+    expect(service.isLive(uri, offset)).toBe(expected);
+  });
+
+  it.each([
+    ["an action's parameter", "actions.prometheus.query{}", true],
+    ["an action that is not there", "actions.prometheus.qery{}", true],
+    ["a command's field", 'sekia.command("github-agent", "add_label", {})', true],
+    ["an agent", 'sekia.command("github-agnt", "add_label", {})', true],
+    ["what the sandbox has not", "os.time()", true],
+    ["an unknown global", "prnt('a')", false],
+    ["a wrong level", "sekia.log('warm', 'x')", false],
+    ["an unused local", "local unused = 1", false],
+  ])("a diagnostic of %s is the service's own: %s", (_what, source, expected) => {
+    const { service, uri } = place(`${source}|`);
+    expect(service.diagnostics(uri).map(({ live }) => live)).toEqual([expected]);
+  });
+
+  it("completes nothing that it does as well", () => {
+    const { service, uri, offset } = place("local total = 1\n|");
+    expect(service.complete(uri, offset).filter(({ live }) => live)).toEqual([]);
   });
 });
 
@@ -403,6 +511,42 @@ describe("diagnostics", () => {
       'sekia.command("github-agent", "add_lable", {})',
       ["unknown-command 1: 'github-agent' has no command 'add_lable'; did you mean 'add_label'?"],
     ],
+    [
+      "S22 a subject that is probably mistyped",
+      'sekia.on("github.isue.opened", print)',
+      [
+        "unseen-subject 1: no recorded event has a subject like 'github.isue.opened'; did you mean 'github.issue.opened'?",
+      ],
+    ],
+    [
+      "S22 a pattern that is probably mistyped",
+      'signalbox.on("githb.issue.*", print)\nsignalbox.on("gihtub.>", print)',
+      [
+        "unseen-subject 1: no recorded event has a subject like 'githb.issue.*'; did you mean 'github.issue.*'?",
+        "unseen-subject 2: no recorded event has a subject like 'gihtub.>'; did you mean 'github.>'?",
+      ],
+    ],
+    [
+      "S22 a topic that is probably mistyped",
+      'signalbox.on("topics.alrts", print)\nsignalbox.publish("a", "b", {}, { topic = "jbos" })',
+      [
+        "unseen-subject 1: no recorded event has a subject like 'topics.alrts'; did you mean 'topics.alerts'?",
+        "unknown-topic 2: no topic is called 'jbos'; did you mean 'jobs'?",
+      ],
+    ],
+    [
+      "S27 a type that is probably mistyped",
+      on('  if event.type == "github.issue.opend" then print(1) end', "github.>"),
+      [
+        "unseen-type 2: no recorded event here has the type 'github.issue.opend'; did you mean 'github.issue.opened'?",
+      ],
+    ],
+    [
+      "nothing for new subjects, topics and types",
+      on('  if event.type == "github.issue.labeled" then print(1) end', "github.>") +
+        'signalbox.on("topics.inbox", print)\nsignalbox.on("mail.>", print)\nsignalbox.publish("a", "b", {}, { topic = "mail" })',
+      [],
+    ],
     ["nothing for an agent that names no commands", 'sekia.command("builder", "anything", {})', []],
     [
       "a missing field",
@@ -558,6 +702,30 @@ describe("diagnostics", () => {
       'actions.prometheus.query{\n  query = "up",\n}',
       "Add the field 'mode'",
       'actions.prometheus.query{\n  query = "up",\n  mode = "instant",\n}',
+    ],
+    [
+      "of a topic",
+      'signalbox.publish("a", "b", {}, { topic = "jbos" })',
+      "Change to 'jobs'",
+      'signalbox.publish("a", "b", {}, { topic = "jobs" })',
+    ],
+    [
+      "of a pattern",
+      "signalbox.on('githb.issue.*', print)",
+      "Change to 'github.issue.*'",
+      "signalbox.on('github.issue.*', print)",
+    ],
+    [
+      "of a command",
+      'sekia.command("github-agent", "add_lable", { repo = "a", number = 1, label = "x" })',
+      "Change to 'add_label'",
+      'sekia.command("github-agent", "add_label", { repo = "a", number = 1, label = "x" })',
+    ],
+    [
+      "of a command's field",
+      'sekia.command("github-agent", "create_comment", {})\nsekia.command("github-agent", "add_label", { rpo = "a", number = 1, label = "x" })',
+      "Change to 'repo'",
+      'sekia.command("github-agent", "create_comment", {})\nsekia.command("github-agent", "add_label", { repo = "a", number = 1, label = "x" })',
     ],
     ["of an unused local", "local unused = 1", "Rename to '_unused'", "local _unused = 1"],
   ])("a fix %s", (_what, source, title, expected) => {

@@ -3,6 +3,7 @@ import { complete } from "./features/completion.ts";
 import { type Diagnostic, diagnose, type Fix } from "./features/diagnostics.ts";
 import { type Hover, hover, type SignatureHelp, signatureHelp } from "./features/hover.ts";
 import type { Completion } from "./features/item.ts";
+import { isLivePlace } from "./features/live-names.ts";
 import { definition, references, rename, renameable } from "./features/names.ts";
 import {
   type Fold,
@@ -47,7 +48,10 @@ export interface LanguageService {
   complete(uri: string, offset: number): Completion[];
   hover(uri: string, offset: number): Hover | null;
   signature(uri: string, offset: number): SignatureHelp | null;
+  /** Addresses that begin with `signalbox-lua:` are those of live-texts.ts. */
   definition(uri: string, offset: number): Place[];
+  /** Whether only the running service knows the thing at the place, and no other language server does. */
+  isLive(uri: string, offset: number): boolean;
   references(uri: string, offset: number): Span[];
   renameable(uri: string, offset: number): { span: Span; name: string } | { problem: string };
   rename(uri: string, offset: number, to: string): { edits: Span[] } | { problem: string };
@@ -106,6 +110,7 @@ export function createLanguageService({ host, api, scripts }: LanguageServiceOpt
     hover: (uri, offset) => at(uri, offset, null, hover),
     signature: (uri, offset) => at(uri, offset, null, signatureHelp),
     definition: (uri, offset) => at(uri, offset, [], definition),
+    isLive: (uri, offset) => at(uri, offset, false, isLivePlace),
     references: (uri, offset) => at(uri, offset, [], references),
     renameable: (uri, offset) => at(uri, offset, { problem: "There is no such file." }, renameable),
     rename: (uri, offset, to) =>

@@ -36,6 +36,7 @@ import {
   workspace,
 } from "vscode";
 import { eventUri } from "../documents/events.ts";
+import { promptUri } from "../documents/prompts.ts";
 import { createBatch } from "../models/batch.ts";
 import type { ServiceLink } from "../service.ts";
 import { ActionFiles } from "./action-files.ts";
@@ -46,6 +47,7 @@ import { tokenModifiers, tokenTypes } from "./features/tokens.ts";
 import { createLanguageService, type FileRole, type LanguageService } from "./language-service.ts";
 import { sandboxLibrary } from "./library.ts";
 import { LiveData, RUNS_LOOKED_AT } from "./live.ts";
+import { liveText, topicOf } from "./live-texts.ts";
 import { hasOtherServer, offerLibrary } from "./lua-ls.ts";
 import { editsOf, isInside, usesSignalbox, workflowName } from "./mirror.ts";
 import type { HeardEvent } from "./news.ts";
@@ -139,7 +141,8 @@ class LuaFiles implements Disposable {
       this.#link.onEvent((event) => this.#heard.add(event)),
       this.#heard,
       workspace.registerTextDocumentContentProvider("signalbox-lua", {
-        provideTextDocumentContent: () => sandboxLibrary,
+        provideTextDocumentContent: (uri) =>
+          uri.path === "/sandbox.lua" ? sandboxLibrary : liveText(uri.toString(), this.#live),
       }),
     ];
   }
@@ -291,6 +294,13 @@ class LuaFiles implements Disposable {
     return hasOtherServer() ? null : this.#with(document);
   }
 
+  /** The same, unless the service alone knows what is there. */
+  #knowing(document: TextDocument, position: Position): { service: LanguageService; uri: string } | null {
+    const opened = this.#with(document);
+    const isOurs = !hasOtherServer() || opened?.service.isLive(opened.uri, document.offsetAt(position));
+    return isOurs ? opened : null;
+  }
+
   #providers(): { dispose(): void }[] {
     const legend = new SemanticTokensLegend([...tokenTypes], [...tokenModifiers]);
     return [
@@ -426,7 +436,7 @@ class LuaFiles implements Disposable {
   }
 
   #signature(document: TextDocument, position: Position): SignatureHelp | null {
-    const opened = this.#alone(document);
+    const opened = this.#knowing(document, position);
     const found = opened?.service.signature(opened.uri, document.offsetAt(position));
     if (!found) return null;
     const help = new SignatureHelp();
@@ -443,10 +453,12 @@ class LuaFiles implements Disposable {
   }
 
   async #definition(document: TextDocument, position: Position): Promise<Location[]> {
-    const opened = this.#alone(document);
+    const opened = this.#knowing(document, position);
     const found = opened?.service.definition(opened.uri, document.offsetAt(position)) ?? [];
     return Promise.all(
       found.map(async ({ uri, from, to }) => {
+        const topic = topicOf(uri);
+        if (topic !== null) return new Location(promptUri(topic), new Range(0, 0, 0, 0));
         const target = await workspace.openTextDocument(Uri.parse(uri));
         return new Location(target.uri, rangeOf(target, { from, to }));
       }),

@@ -12,9 +12,12 @@ import {
   type Name,
   type Node,
   type Span,
+  type StringLiteral,
   type TableLiteral,
 } from "../syntax/ast.ts";
 import { type Field, fits, kindName, membersOf, type Shape, show, type Type, withoutNil } from "../types.ts";
+
+import { isAction, nearMiss } from "./live-names.ts";
 
 export interface Fix {
   title: string;
@@ -32,7 +35,10 @@ export interface Diagnostic extends Span {
   live: boolean;
 }
 
-const liveCodes = new Set(["unknown-agent", "unknown-command", "unseen-field", "removed-global"]);
+const liveCodes = new Set([
+  ...["unknown-agent", "unknown-command", "unknown-topic", "removed-global"],
+  ...["unseen-field", "unseen-subject", "unseen-type"],
+]);
 
 /** What is wrong or doubtful in a file, in the order of the text. */
 export function diagnose(project: Project, file: SourceFile): Diagnostic[] {
@@ -96,11 +102,19 @@ class Checker {
     else if (node.kind === "member") this.member(node);
     else if (node.kind === "table") {
       const { up } = node;
-      this.isLive = up?.kind === "call" && this.project.liveArgument(up, up.args.indexOf(node)) !== null;
+      this.isLive =
+        up?.kind === "call" &&
+        (isAction(up.callee) || this.project.liveArgument(up, up.args.indexOf(node)) !== null);
       this.table(node);
       this.isLive = false;
-    }
+    } else if (node.kind === "string") this.text(node);
     eachChild(node, (child) => this.visit(child));
+  }
+
+  private text(node: StringLiteral): void {
+    const found = nearMiss(this.infer, node);
+    if (found)
+      this.add("information", found.code, node, found.message, { fixes: replace(node.inner, found.meant) });
   }
 
   private globals(): void {
@@ -172,9 +186,12 @@ class Checker {
     );
     const where = shape.name ?? (node.object.kind === "name" ? node.object.name : "this table");
     const hint = meant === null ? "" : `; did you mean '${meant}'?`;
+    // Another server knows nothing of what is in the actions folder and the service.
+    this.isLive = isAction(node.object);
     this.add("warning", "undefined-field", name, `'${where}' has no field '${name.name}'${hint}`, {
       fixes: renameTo(name, meant),
     });
+    this.isLive = false;
   }
 
   /** A guess by recorded events: told only when a field that was seen is spelled nearly the same. */

@@ -22,6 +22,7 @@ import {
   showSignature,
   type Type,
 } from "../types.ts";
+import { wordsFor } from "./words.ts";
 
 export interface Hover extends Span {
   /** Markdown. */
@@ -126,13 +127,21 @@ function ofKey(cursor: Cursor, name: Name, table: unknown, type: Type): Hover | 
 function ofText(cursor: Cursor, node: StringLiteral): Hover | null {
   const call = node.up?.kind === "call" ? node.up : null;
   const named = call ? namedCall(call) : null;
-  if (!call || !named) return null;
+  if (!call || !named) return ofWord(cursor, node);
   const at = named.args.indexOf(node);
   if (isOn(named.name) && at === 0) return ofSubject(cursor, node);
-  if (!isCommand(named.name)) return null;
+  if (!isCommand(named.name)) return ofWord(cursor, node);
   if (at === 0) return ofAgent(cursor, node);
   return at === 1 ? ofCommand(cursor, node, call, named) : null;
 }
+
+/** A topic, a type, a subject that is published on. */
+function ofWord(cursor: Cursor, node: StringLiteral): Hover | null {
+  const word = wordsFor(cursor, node).find(({ text, kind }) => text === node.value && told.has(kind));
+  return word ? card(node, `${word.kind} ${word.text}`, word.doc) : null;
+}
+
+const told = new Set(["subject", "type", "topic"]);
 
 function ofAgent({ project }: Cursor, node: StringLiteral): Hover | null {
   const agent = project.agent(node.value);

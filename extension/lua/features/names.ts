@@ -6,6 +6,7 @@ import { type Local, type Name, type Node, pathTo, type Span } from "../syntax/a
 import { chunkAt, settle } from "../syntax/document.ts";
 import { keywords } from "../syntax/lexer.ts";
 import type { Place } from "../types.ts";
+import { livePlaces } from "./live-names.ts";
 
 /** Where the thing at the place is written first. */
 export function definition(cursor: Cursor): Place[] {
@@ -16,6 +17,7 @@ export function definition(cursor: Cursor): Place[] {
     const found = project.requiredFile(file, text.value);
     return found ? [{ uri: found.uri, from: 0, to: 0 }] : [];
   }
+  if (text) return livePlaces(cursor, text);
   const name = path.at(-1);
   if (name?.kind !== "name") return [];
   const { up } = name;

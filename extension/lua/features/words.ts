@@ -2,8 +2,9 @@ import { expectedArgument, expectedAt, namedCall } from "../calls.ts";
 import type { Cursor } from "../cursor.ts";
 import { eventHandler, isOn, typesOfEvent } from "../events.ts";
 import { isCommand } from "../project.ts";
-import type { Call, Expression, Node } from "../syntax/ast.ts";
+import type { Call, Expression } from "../syntax/ast.ts";
 import { membersOf, type Type } from "../types.ts";
+import { isPublishOptions } from "./live-names.ts";
 
 /** A text that makes sense at a place. */
 export interface Word {
@@ -60,11 +61,6 @@ function ofPlace(cursor: Cursor, node: Expression): Word[] {
     return topics(cursor);
   const asked = expectedAt(infer, node);
   return asked ? valuesOf(asked) : [];
-}
-
-function isPublishOptions(node: Node): boolean {
-  const call = node.up?.up;
-  return call?.kind === "call" && namedCall(call)?.name === "signalbox.publish";
 }
 
 /** What the other side of a comparison may be. */
