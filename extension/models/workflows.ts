@@ -25,7 +25,7 @@ export function workflowRow(workflow: Workflow, nowMs: number, t: Translate): Ro
     spoken: `${name}, ${state.words || t("active")}, ${lastRun}`,
     item: { kind: "workflow", workflow: name, file },
     children: () => [
-      ...(problem === null ? [] : [problemRow(workflow)]),
+      ...(problem === null ? [] : [problemRow(workflow, t)]),
       ...workflow.handlers.map((handler) => handlerRow(workflow, handler, t)),
     ],
   };
@@ -40,7 +40,7 @@ function states(t: Translate): Record<Workflow["state"], { words: string; icon: 
   };
 }
 
-function problemRow({ name, file, problem }: Workflow): Row {
+function problemRow({ name, file, problem }: Workflow, t: Translate): Row {
   const message = problem?.message ?? "";
   return {
     id: `workflow:${name}:problem`,
@@ -48,7 +48,7 @@ function problemRow({ name, file, problem }: Workflow): Row {
     tooltip: [message, problem?.traceback].filter(Boolean).join("\n"),
     icon: { id: "error", color: "list.errorForeground" },
     item: { kind: "workflow", workflow: name, file, ...(problem?.line ? { line: problem.line } : {}) },
-    command: { id: "signalbox.workflow.open", title: "Open" },
+    command: { id: "signalbox.workflow.open", title: t("Open") },
   };
 }
 
@@ -61,7 +61,7 @@ function handlerRow({ name, file }: Workflow, handler: Handler, t: Translate): R
     icon: { id: handler.kind === "schedule" ? "watch" : "symbol-method" },
     context: "handler",
     item: { kind: "workflow", workflow: name, file, line: handler.line },
-    command: { id: "signalbox.workflow.open", title: "Open" },
+    command: { id: "signalbox.workflow.open", title: t("Open") },
   };
 }
 

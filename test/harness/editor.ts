@@ -1,7 +1,16 @@
 /** The real VS Code with the packed extension in it, driven by a real browser: see docs/vscode.md, "Testing it". */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -34,6 +43,9 @@ const GESTURE_TIMEOUT_MS = 8_000;
 /** So long a gesture that was made is given to have its effect. */
 const EFFECT_TIMEOUT_MS = 8_000;
 
+/** A language that nobody speaks, so that no language pack is asked for. */
+const PSEUDO_LOCALE = "qps-ploc";
+
 const bridgeFolder = join(repository, "test/harness/editor-bridge");
 
 export interface EditorOptions {
@@ -46,6 +58,8 @@ export interface EditorOptions {
   /** Of the service; put there before the window opens. */
   readonly serviceFiles?: Readonly<Record<string, string>>;
   readonly size?: { readonly width: number; readonly height: number };
+  /** The extension in a language of its own, made by this of its English words. With VS Code's server only. */
+  readonly translate?: (words: string) => string;
 }
 
 export interface Editor {
@@ -79,6 +93,11 @@ export async function startEditor(options: EditorOptions = {}): Promise<Editor> 
       viewport: { ...(options.size ?? { width: 1280, height: 800 }) },
       reducedMotion: "reduce",
     });
+    if (options.translate !== undefined) {
+      // As the editor's own page says it where a language pack is installed.
+      const language = `globalThis._VSCODE_NLS_LANGUAGE = ${JSON.stringify(PSEUDO_LOCALE)};`;
+      await context.addInitScript({ content: language });
+    }
     const page = await openPage(context, server.url, place, true);
     const stop = async () => {
       await browser?.close();
@@ -185,6 +204,21 @@ export const vsixFile = (): string => {
   return file;
 };
 
+/** Beside the installed extension's English words, where the editor looks for those of another language. */
+function putTranslation(place: Place, translate: (words: string) => string): void {
+  const name = readdirSync(place.extensions).find((one) => one.startsWith("signalbox.signalbox-")) ?? "";
+  const extension = join(place.extensions, name);
+  const texts = (file: string) =>
+    JSON.parse(readFileSync(join(extension, file), "utf8")) as Record<string, string>;
+  const translated = (file: string) =>
+    JSON.stringify(
+      Object.fromEntries(Object.entries(texts(file)).map(([key, text]) => [key, translate(text)])),
+    );
+  const words = translated("l10n/bundle.l10n.json");
+  writeFileSync(join(extension, `l10n/bundle.l10n.${PSEUDO_LOCALE}.json`), words);
+  writeFileSync(join(extension, `package.nls.${PSEUDO_LOCALE}.json`), translated("package.nls.json"));
+}
+
 /** A package from before a change fails in ways that nobody understands. */
 function warnOfOld(file: string): void {
   const packed = statSync(file).mtimeMs;
@@ -211,6 +245,7 @@ async function startServer(root: string, place: Place, options: EditorOptions): 
     env,
     stdio: "ignore",
   });
+  if (options.translate !== undefined) putTranslation(place, options.translate);
   const args = [
     ...common,
     "--bind-addr",

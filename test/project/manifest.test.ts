@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { CODE_SERVER } from "../../scripts/editor-cache.ts";
-import { extensionWords, wordsFile } from "../../scripts/extension-words.ts";
+import { extensionWords, untranslatable, wordsFile, wordsIn } from "../../scripts/extension-words.ts";
 import { repository, sourceFiles } from "../../scripts/source-files.ts";
 
 const read = (path: string) => JSON.parse(readFileSync(join(repository, path), "utf8")) as unknown;
@@ -101,6 +101,33 @@ describe("the extension's manifest", () => {
 
   it("has every word that it says ready for translators", () => {
     expect(readFileSync(join(repository, wordsFile), "utf8")).toBe(extensionWords());
+  });
+
+  it("shows no text that a translator would not see", () => {
+    expect(untranslatable()).toEqual([]);
+  });
+
+  it("is looked through for such texts, wherever they are shown", () => {
+    const look = (text: string) => wordsIn({ path: "extension/sample.ts", text });
+    expect(look('t("One"); l10n.t(many ? "Many" : "Few", 2);')).toEqual({
+      words: ["One", "Many", "Few"],
+      problems: [],
+    });
+    const value = ["$", "{it}"].join("");
+    for (const text of [
+      'const item = { label: "Open it" };',
+      `const item = { label: \`$(eye) Open ${value}\` };`,
+      'void window.showErrorMessage("It went wrong");',
+      `const page = html\`<p class=${value}>Read me</p>\`;`,
+      'const page = html`<i aria-label="Read me"></i>`;',
+      "l10n.t(whatever);",
+    ])
+      expect(look(text).problems, text).toHaveLength(1);
+    for (const text of [
+      `const item = { label: \`$(eye) ${value}\` };`,
+      `const page = html\`<p class=${value}>${value}</p>\`;`,
+    ])
+      expect(look(text).problems, text).toEqual([]);
   });
 
   it("asks for no newer editor than the one that it is tested in, or than its types are of", () => {
