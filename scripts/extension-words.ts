@@ -45,9 +45,12 @@ export function untranslatable(): string[] {
   return shownSources().flatMap((file) => wordsIn(file).problems);
 }
 
-/** All but the Lua language's own messages, which are English as those of the engine and of other Lua tools are. */
+/**
+ * All but the Lua language's own messages, which are English as those of the engine and of other Lua tools are; with the
+ * templates of workflows, which the command line has too.
+ */
 function shownSources(): SourceFile[] {
-  return sourceFiles(/^(extension|webview)\/.*\.ts$/).filter(
+  return sourceFiles(/^(extension|webview)\/.*\.ts$|^service\/client\/workflow-templates\.ts$/).filter(
     ({ path }) => !path.endsWith(".test.ts") && !/^extension\/lua\/(features|syntax|testing)\//.test(path),
   );
 }

@@ -131,10 +131,14 @@ describe("the events view", () => {
     await page.locator('.monaco-editor[data-uri^="signalbox-event"]').waitFor();
     const claimed = await client.findEvents({ topic: "inbox", status: "processing" });
     expect(claimed.events).toHaveLength(1);
-    await editor.call(async (api) => {
-      const uri = api.window.activeTextEditor?.document.uri;
-      void api.commands.executeCommand("signalbox.event.reply", uri);
-    });
+    const prompt = quickInput().getByText("The answer is an event too").first();
+    const reply = () =>
+      editor.call((api) => {
+        const uri = api.window.activeTextEditor?.document.uri;
+        // It becomes the active one a moment after it is shown.
+        if (uri?.scheme === "signalbox-event") void api.commands.executeCommand("signalbox.event.reply", uri);
+      });
+    await untilSeen(reply, () => prompt.isVisible());
     await type("The answer is an event too", "Good night");
     await eventually(
       async () => (await client.findEvents({ type: "message.replied" })).events.map(({ body }) => body),
@@ -279,6 +283,7 @@ describe("the other views", () => {
 describe("a window with 10,000 events", () => {
   it("draws a burst of them in a few batches, and asks the service once for hundreds of them", async () => {
     await openView(editor, "events");
+    await run("signalbox.events.clearFilter");
     await editor.call((_api, _arg, load) => {
       const { subscribe } = load("node:diagnostics_channel") as typeof import("node:diagnostics_channel");
       const counter = globalThis as { asked?: number };
@@ -304,6 +309,7 @@ describe("a window with 10,000 events", () => {
 
   it("holds their rows in sections that are read when they are opened", async () => {
     const tree = page.getByRole("tree", { name: /Events/ });
+    await run("signalbox.events.more");
     const inside = tree.locator('.monaco-list-row[aria-level="2"]').first();
     await untilSeen(async () => {
       await tree.focus();
