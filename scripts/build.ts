@@ -9,6 +9,7 @@ import { basename, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { wire } from "../service/client/wire.ts";
+import { sqliteBundle } from "./sqlite-binary.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const { values: flags, positionals } = parseArgs({
@@ -171,12 +172,9 @@ function report(outfile: string): void {
 async function buildSqlite(platform: string): Promise<void> {
   await build({
     ...common,
-    entryPoints: [`better-sqlite3/${platform}`],
+    ...sqliteBundle(platform),
     outfile: join(dist, SQLITE_FILE),
-    format: "cjs",
     plugins: [],
-    loader: { ".node": "copy" },
-    assetNames: "[name]",
   });
   // What stands here is of one kind, so Node need not find out by reading it twice.
   writeFileSync(join(dist, "package.json"), '{"type":"module"}\n');

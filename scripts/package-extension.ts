@@ -10,6 +10,7 @@ import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createVSIX } from "@vscode/vsce";
 import { type BuildOptions, build } from "esbuild";
+import { sqliteOf } from "./sqlite-binary.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const { values: flags } = parseArgs({
@@ -20,20 +21,10 @@ const { values: flags } = parseArgs({
   },
 });
 
-/** Platforms by vsce's name, and better-sqlite3's name for the same. */
-const sqliteOf: Record<string, string> = {
-  "linux-x64": "linux-x64",
-  "linux-arm64": "linux-arm64",
-  "alpine-x64": "linuxmusl-x64",
-  "alpine-arm64": "linuxmusl-arm64",
-  "darwin-x64": "darwin-x64",
-  "darwin-arm64": "darwin-arm64",
-  "win32-x64": "win32-x64",
-  "win32-arm64": "win32-arm64",
-};
-
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
-for (const target of flags.all ? Object.keys(sqliteOf) : [flags.target]) await pack(target);
+// This machine's last, so that what is left in dist/extension runs here.
+const all = [...Object.keys(sqliteOf).filter((target) => target !== thisPlatform()), thisPlatform()];
+for (const target of flags.all ? all : [flags.target]) await pack(target);
 
 function thisPlatform(): string {
   const isMusl = process.platform === "linux" && process.report.getReport().toString().includes("musl");
@@ -44,7 +35,6 @@ async function pack(target: string): Promise<void> {
   const sqlite = sqliteOf[target];
   if (sqlite === undefined)
     throw new Error(`no SQLite for ${target}; there is ${Object.keys(sqliteOf).join(", ")}`);
-  // Put together beside it and moved there at the end: somebody may be running what is there.
   const folder = join(root, "dist/extension");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -73,8 +63,9 @@ function copyFiles(folder: string): void {
     cpSync(join(root, "extension", name), join(folder, name), { recursive: true });
   }
   const types = ["workflows/types/signalbox.lua", "workflows/types/scripts.lua"];
-  for (const name of ["LICENSE", "bin/signalbox.cjs", "bin/launch.cjs", ...types]) {
-    cpSync(join(root, name), join(folder, name));
+  // The command line reads the skill that it gives away.
+  for (const name of ["LICENSE", "bin/signalbox.cjs", "bin/launch.cjs", "skills", ...types]) {
+    cpSync(join(root, name), join(folder, name), { recursive: true });
   }
   // Pages that the changelog leads to are not in the package.
   const changelog = readFileSync(join(root, "CHANGELOG.md"), "utf8");
