@@ -8,13 +8,21 @@ export function hasOtherServer(): boolean {
   return OTHERS.some((id) => extensions.getExtension(id) !== undefined);
 }
 
-/** Once for each folder: asks whether that server may read our annotations, and tells it where they are. */
-export async function offerLibrary(context: ExtensionContext, workflowsDir: string): Promise<void> {
+/**
+ * Once for each folder: asks whether that server may read our annotations, and tells it where they are.
+ * @param actionsFolder whose files `require` finds; null when there is none
+ */
+export async function offerLibrary(
+  context: ExtensionContext,
+  workflowsDir: string,
+  actionsFolder: string | null,
+): Promise<void> {
   if (context.workspaceState.get<boolean>(ASKED, false)) return;
   await context.workspaceState.update(ASKED, true);
   const folders = [
     Uri.joinPath(context.extensionUri, "workflows", "types").fsPath,
     Uri.joinPath(Uri.file(workflowsDir), "types").fsPath,
+    ...(actionsFolder === null ? [] : [actionsFolder]),
   ];
   const settings = workspace.getConfiguration("Lua");
   const known = settings.get<string[]>("workspace.library", []);

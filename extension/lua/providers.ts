@@ -88,6 +88,7 @@ class LuaFiles implements Disposable {
     this.#live.heard(events);
     this.#lookAgain();
   });
+  #isOffered = false;
   readonly #actions: ActionFiles;
 
   constructor(context: ExtensionContext, { link, log }: LuaDeps) {
@@ -208,7 +209,6 @@ class LuaFiles implements Disposable {
   #opened(document: TextDocument): void {
     if (!this.#isOurs(document)) return;
     this.#diagnoseSoon(document);
-    if (hasOtherServer()) void offerLibrary(this.#context, this.#workflowsDir());
   }
 
   #closed(document: TextDocument): void {
@@ -250,6 +250,7 @@ class LuaFiles implements Disposable {
     const opened = this.#with(document);
     if (!opened) return;
     const isAlone = !hasOtherServer();
+    if (!isAlone) void this.#offerLibrary();
     const own = opened.service
       .diagnostics(opened.uri)
       .filter(({ live }) => isAlone || live)
@@ -262,6 +263,16 @@ class LuaFiles implements Disposable {
         return made;
       });
     this.#problems.set(document.uri, [...own, ...this.#engineDiagnostics(document)]);
+  }
+
+  /** Once the service has said where its files are. */
+  async #offerLibrary(): Promise<void> {
+    if (this.#isOffered || this.#link.client === null) return;
+    this.#isOffered = true;
+    this.#live.actions();
+    this.#live.workflows();
+    await this.#live.pending();
+    await offerLibrary(this.#context, this.#workflowsDir(), this.#live.actionsFolder());
   }
 
   /** What the engine said about the text as it is saved. */

@@ -15,7 +15,7 @@ export interface DesktopOptions {
   readonly folder: string;
   readonly user: string;
   readonly extensions: string;
-  readonly vsix: string;
+  readonly vsix: readonly string[];
   readonly bridge: { readonly extension: string; readonly run: string };
   readonly env: Readonly<Record<string, string>>;
   readonly isRestricted: boolean;
@@ -33,7 +33,8 @@ export async function startDesktop(options: DesktopOptions): Promise<Desktop> {
     reuseMachineInstall: true,
   });
   const folders = [`--extensions-dir=${options.extensions}`, `--user-data-dir=${options.user}`];
-  execFileSync(cli, [...cliArgs, ...folders, "--install-extension", options.vsix], { stdio: "ignore" });
+  const install = options.vsix.flatMap((file) => ["--install-extension", file]);
+  execFileSync(cli, [...cliArgs, ...folders, ...install], { stdio: "ignore" });
   const app = await electron.launch({
     executablePath,
     env: { ...options.env },

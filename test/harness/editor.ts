@@ -55,6 +55,8 @@ export interface EditorOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** True: the folder is not trusted. */
   readonly isRestricted?: boolean;
+  /** Packed extensions that are installed besides. */
+  readonly extensions?: readonly string[];
   /** Of the service; put there before the window opens. */
   readonly serviceFiles?: Readonly<Record<string, string>>;
   readonly size?: { readonly width: number; readonly height: number };
@@ -125,7 +127,7 @@ async function startOnDesktop(version: string, options: EditorOptions): Promise<
   const desktop = await startDesktop({
     version,
     ...place,
-    vsix: vsixFile(),
+    vsix: [...(options.extensions ?? []), vsixFile()],
     bridge: { extension: bridgeFolder, run: join(bridgeFolder, "run.cjs") },
     env: editorEnvironment(place),
     isRestricted: options.isRestricted === true,
@@ -241,10 +243,10 @@ async function startServer(root: string, place: Place, options: EditorOptions): 
     place.extensions,
   ];
   const env = { ...editorEnvironment(place), EXTENSIONS_GALLERY: '{"serviceUrl":""}' };
-  execFileSync(process.execPath, [found.entry, ...common, "--install-extension", vsixFile()], {
-    env,
-    stdio: "ignore",
-  });
+  for (const vsix of [...(options.extensions ?? []), vsixFile()]) {
+    const install = [found.entry, ...common, "--install-extension", vsix];
+    execFileSync(process.execPath, install, { env, stdio: "ignore" });
+  }
   if (options.translate !== undefined) putTranslation(place, options.translate);
   const args = [
     ...common,
