@@ -3,7 +3,6 @@ import { manualClock } from "../../test/harness/clock.ts";
 import { eventually } from "../../test/harness/eventually.ts";
 import type { Command } from "../contract/agents.ts";
 import { type ErrorCode, SignalboxError } from "../contract/errors.ts";
-import type { Output } from "../contract/routes.ts";
 import type { Outcome } from "./sdk-commands.ts";
 import { FinishedCommands } from "./sdk-finished.ts";
 import { CommandWork } from "./sdk-work.ts";
@@ -35,12 +34,12 @@ function startWork(concurrency = 4) {
     clock,
     concurrency,
     client: {
-      async finishEffect(input) {
+      async finish(input) {
         said.push(input);
         const answer = answers.shift();
         if (typeof answer === "function") answer();
         else if (answer !== undefined) throw new SignalboxError(answer, answer);
-        return {} as Output<"finishEffect">;
+        return { effect_id: input.effect_id, state: "succeeded" };
       },
     },
     async run({ effect_id }) {

@@ -16,7 +16,7 @@ interface InHand {
 }
 
 export interface WorkOptions {
-  readonly client: Pick<Client, "finishEffect">;
+  readonly client: Pick<Client, "finish">;
   readonly clock: Clock;
   /** Handlers that run at once. */
   readonly concurrency: number;
@@ -134,7 +134,7 @@ export class CommandWork {
   /** Null when there is nothing more to say. */
   async #say({ command: { effect_id }, lease }: InHand, outcome: Outcome): Promise<SignalboxError | null> {
     try {
-      await this.#options.client.finishEffect({ effect_id, lease, ...outcome });
+      await this.#options.client.finish({ effect_id, lease, ...outcome });
       return null;
     } catch (error) {
       if (!SignalboxError.is(error))

@@ -1,6 +1,7 @@
+import type { FinishedEffect } from "../contract/agents.ts";
 import type { NewEvent, Pushed } from "../contract/events.ts";
 import type { Input, Output, RouteName, Routes } from "../contract/routes.ts";
-import { createPusher } from "./push.ts";
+import { gather } from "./gather.ts";
 import { readNdjson, readSse } from "./streams.ts";
 import {
   type CallOptions,
@@ -35,6 +36,11 @@ export type Client = {
    * @throws SignalboxError as for this event alone
    */
   push(event: NewEvent): Promise<Pushed>;
+  /**
+   * Reports the result of one command; calls made at the same time travel together.
+   * @throws SignalboxError as `finishEffect` for this one alone
+   */
+  finish(result: Input<"finishEffect">): Promise<FinishedEffect>;
   close(): void;
 };
 
@@ -70,10 +76,17 @@ export function buildClient(
   // The table has every route's name, which the mapped type above can't see from here.
   const client = methods as unknown as Client;
   return Object.assign(client, {
-    push: createPusher(
-      (event) => client.pushEvent(event),
-      (events) => client.pushEvents({ events }),
-    ),
+    push: gather<NewEvent, Pushed>({
+      one: (event) => client.pushEvent(event),
+      many: (events) => client.pushEvents({ events }),
+    }),
+    finish: gather<Input<"finishEffect">, FinishedEffect>({
+      one: async (result) => {
+        const { id, state } = await client.finishEffect(result);
+        return { effect_id: id, state };
+      },
+      many: (items) => client.finishEffects({ items }),
+    }),
     close: () => transport.close(),
   });
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { durationMs, json, jsonObject, name, text } from "./common.ts";
+import { effectState } from "./effects.ts";
 
 export const commandSpec = z.object({
   name,
@@ -103,6 +104,22 @@ export const commandResult = z.strictObject({
   retry: z.boolean().default(false),
 });
 export type CommandResult = z.infer<typeof commandResult>;
+
+/** One result among many. */
+export const commandResultItem = commandResult.extend({ effect_id: z.string() });
+/** Each is a `commandResultItem`; a wrong one is refused by itself. */
+export const commandResults = z.strictObject({ items: z.array(json).min(1).max(200) });
+export const finishedEffect = z.object({ effect_id: z.string(), state: effectState });
+export type FinishedEffect = z.infer<typeof finishedEffect>;
+/** One entry an item, in order. */
+export const finishedEffects = z.object({
+  results: z.array(
+    z.union([
+      finishedEffect,
+      z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) }),
+    ]),
+  ),
+});
 
 export const sendCommand = z.strictObject({
   command: name,

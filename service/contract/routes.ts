@@ -411,6 +411,13 @@ export const routes = {
     body: agents.commandResult,
     reply: effects.effect,
   },
+  finishEffects: {
+    method: "POST",
+    path: "/v1/effects/results",
+    summary: "Report the results of several commands at once.",
+    body: agents.commandResults,
+    reply: agents.finishedEffects,
+  },
   retryEffect: {
     method: "POST",
     path: "/v1/effects/:effect_id/retry",

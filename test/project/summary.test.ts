@@ -15,6 +15,7 @@ beforeEach(() => {
   for (const file of ["vitest.config.ts", "scripts/editor-cache.ts", "test/harness/summary-reporter.ts"]) {
     cpSync(join(repository, file), join(root, file));
   }
+  writeFileSync(join(root, "test/harness/built.ts"), "export default function setup() {}");
   writeFileSync(join(root, "package.json"), '{ "type": "module" }');
   symlinkSync(join(repository, "node_modules"), join(root, "node_modules"));
 });

@@ -18,6 +18,7 @@ const tree: Record<string, string> = {
   "service/main.ts": 'import { start } from "./app.ts";\nstart();\n',
   "service/app.ts":
     'import "fastify";\nimport { used } from "./lib/used.ts";\nexport const start = () => used;\n',
+  "test/harness/built.ts": "export default function setup() {}\n",
   "service/cli/main.ts": 'await import("./commands/push.ts");\n',
   "service/cli/commands/push.ts": "export {};\n",
   "service/agents/sdk.ts": "export const createAgent = 1;\n",

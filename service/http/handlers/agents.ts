@@ -1,9 +1,11 @@
+import { commandResultItem } from "../../contract/agents.ts";
+import type { Json } from "../../contract/common.ts";
 import type { Effect } from "../../contract/effects.ts";
 import { SignalboxError } from "../../contract/errors.ts";
 import type { Parsed } from "../../contract/routes.ts";
 import type { Proposal } from "../../effects/ledger.ts";
 import { newId } from "../../lib/ids.ts";
-import type { Handlers } from "../register.ts";
+import { type Handlers, invalid } from "../register.ts";
 import { CommandStreams } from "./command-streams.ts";
 import type { Parts } from "./parts.ts";
 
@@ -21,6 +23,7 @@ type AgentRoutes =
   | "listEffects"
   | "getEffect"
   | "finishEffect"
+  | "finishEffects"
   | "retryEffect"
   | "skipEffect";
 
@@ -61,12 +64,29 @@ export function agentHandlers(parts: Parts): Pick<Handlers, AgentRoutes> {
     },
     getEffect: ({ effect_id, wait_ms }, { signal }) => endOf(parts, effect_id, wait_ms, signal),
     finishEffect: ({ effect_id, ...result }) => ledger.steps.finish(effect_id, result),
+    finishEffects: async ({ items }) => ({
+      results: await Promise.all(items.map((item) => finishItem(parts, item))),
+    }),
     retryEffect: ({ effect_id }) => ledger.steps.retry(effect_id),
     skipEffect: ({ effect_id }) => ledger.steps.skip(effect_id),
   };
 }
 
 const ended: ReadonlySet<string> = new Set(["succeeded", "failed", "denied", "expired", "skipped"]);
+
+/** What is wrong with one is its own answer. */
+async function finishItem({ ledger }: Parts, item: Json) {
+  try {
+    const checked = commandResultItem.safeParse(item);
+    if (!checked.success) throw invalid(checked.error.issues, "item");
+    const { effect_id, ...result } = checked.data;
+    const { state } = await ledger.steps.finish(effect_id, result);
+    return { effect_id, state };
+  } catch (error) {
+    if (!SignalboxError.is(error)) throw error;
+    return { error: { code: error.code, message: error.message, hint: error.hint } };
+  }
+}
 
 /** The effect as it is once it has ended, or when the time is over. */
 async function endOf(

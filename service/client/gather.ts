@@ -1,27 +1,35 @@
 import type { JsonObject } from "../contract/common.ts";
 import { type ErrorCode, errorKinds, SignalboxError } from "../contract/errors.ts";
-import type { NewEvent, Pushed, PushedBatch } from "../contract/events.ts";
 
-const MAX_EVENTS = 200;
+const MAX_ITEMS = 200;
 const MAX_CHARS = 512 * 1024;
 const MAX_IN_FLIGHT = 2;
 
-interface Waiting {
-  event: NewEvent;
+interface Waiting<Item, Answer> {
+  item: Item;
   chars: number;
-  resolve(pushed: Pushed): void;
+  resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
 
+/** How the service takes one, and how it takes many: with an answer or an error for each, in order. */
+export interface Ways<Item, Answer> {
+  one(item: Item): Promise<Answer>;
+  many(items: JsonObject[]): Promise<{ results: (Answer | Refusal)[] }>;
+}
+
+interface Refusal {
+  error: { code: string; message: string; hint: string };
+}
+
 /**
- * A function that records one event, gathering what is asked for in the same turn of the event loop, or while two
- * batches are on their way, into batches of up to 200 events or 512 K characters.
+ * A function that tells the service one thing, gathering what is asked for in the same turn of the event loop, or while
+ * two batches are on their way, into batches of up to 200 items or 512 K characters.
  */
-export function createPusher(
-  pushOne: (event: NewEvent) => Promise<Pushed>,
-  pushMany: (events: JsonObject[]) => Promise<PushedBatch>,
-): (event: NewEvent) => Promise<Pushed> {
-  const waiting: Waiting[] = [];
+export function gather<Item extends object, Answer extends object>(
+  ways: Ways<Item, Answer>,
+): (item: Item) => Promise<Answer> {
+  const waiting: Waiting<Item, Answer>[] = [];
   let inFlight = 0;
   let isScheduled = false;
 
@@ -34,10 +42,10 @@ export function createPusher(
     });
   };
 
-  async function send(batch: Waiting[]): Promise<void> {
+  async function send(batch: Waiting<Item, Answer>[]): Promise<void> {
     inFlight += 1;
     try {
-      await deliver(batch, pushOne, pushMany);
+      await deliver(batch, ways);
     } catch (error) {
       for (const one of batch) one.reject(error);
     }
@@ -45,36 +53,35 @@ export function createPusher(
     if (waiting.length > 0) schedule();
   }
 
-  return (event) =>
+  return (item) =>
     new Promise((resolve, reject) => {
-      waiting.push({ event, chars: JSON.stringify(event).length, resolve, reject });
+      waiting.push({ item, chars: JSON.stringify(item).length, resolve, reject });
       if (inFlight < MAX_IN_FLIGHT) schedule();
     });
 }
 
-function takeBatch(waiting: Waiting[]): Waiting[] {
+function takeBatch<Item, Answer>(waiting: Waiting<Item, Answer>[]): Waiting<Item, Answer>[] {
   let chars = 0;
   let count = 0;
   for (const one of waiting) {
-    if (count === MAX_EVENTS || (count > 0 && chars + one.chars > MAX_CHARS)) break;
+    if (count === MAX_ITEMS || (count > 0 && chars + one.chars > MAX_CHARS)) break;
     chars += one.chars;
     count += 1;
   }
   return waiting.splice(0, count);
 }
 
-async function deliver(
-  batch: Waiting[],
-  pushOne: (event: NewEvent) => Promise<Pushed>,
-  pushMany: (events: JsonObject[]) => Promise<PushedBatch>,
+async function deliver<Item extends object, Answer extends object>(
+  batch: Waiting<Item, Answer>[],
+  ways: Ways<Item, Answer>,
 ): Promise<void> {
   const [first] = batch;
   if (first !== undefined && batch.length === 1) {
-    first.resolve(await pushOne(first.event));
+    first.resolve(await ways.one(first.item));
     return;
   }
   // Left out and undefined mean the same here, which JSON's type can't say.
-  const { results } = await pushMany(batch.map((one) => one.event as JsonObject));
+  const { results } = await ways.many(batch.map((one) => one.item as JsonObject));
   batch.forEach((one, index) => {
     const result = results[index];
     if (result === undefined)
@@ -84,10 +91,10 @@ async function deliver(
   });
 }
 
-function toError(error: { code: string; message: string; hint: string }): SignalboxError {
+function toError(error: Refusal["error"]): SignalboxError {
   const code = error.code in errorKinds ? (error.code as ErrorCode) : "internal";
   return new SignalboxError(code, error.message, { hint: error.hint });
 }
 
-/** After what runs now, so that a loop of pushes becomes one batch; browsers have microtasks only. */
+/** After what runs now, so that a loop of calls becomes one batch; browsers have microtasks only. */
 const soon: (fn: () => void) => void = typeof setImmediate === "function" ? setImmediate : queueMicrotask;
