@@ -58,6 +58,13 @@ describe("the extension's package", () => {
     expect(shown).toContain("name: signalbox");
   });
 
+  it("K25 makes a window load little: the extension's own program, and nothing of the service", () => {
+    const program = join(repository, "dist/extension/main.cjs");
+    expect(statSync(program).size).toBeLessThan(480_000);
+    const text = readFileSync(program, "utf8");
+    for (const name of ["fastify", "better-sqlite3", "fengari"]) expect(text).not.toContain(`"${name}"`);
+  });
+
   it("is smaller than 3 MB", () => {
     expect(statSync(file).size).toBeLessThan(3_000_000);
   });
