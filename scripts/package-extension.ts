@@ -10,12 +10,12 @@ import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createVSIX } from "@vscode/vsce";
 import { type BuildOptions, build } from "esbuild";
-import { sqliteOf } from "./sqlite-binary.ts";
+import { platformHere, sqliteOf } from "./sqlite-binary.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const { values: flags } = parseArgs({
   options: {
-    target: { type: "string", default: thisPlatform() },
+    target: { type: "string", default: platformHere() },
     all: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
   },
@@ -23,13 +23,8 @@ const { values: flags } = parseArgs({
 
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 // This machine's last, so that what is left in dist/extension runs here.
-const all = [...Object.keys(sqliteOf).filter((target) => target !== thisPlatform()), thisPlatform()];
+const all = [...Object.keys(sqliteOf).filter((target) => target !== platformHere()), platformHere()];
 for (const target of flags.all ? all : [flags.target]) await pack(target);
-
-function thisPlatform(): string {
-  const isMusl = process.platform === "linux" && process.report.getReport().toString().includes("musl");
-  return `${isMusl ? "alpine" : process.platform}-${process.arch}`;
-}
 
 async function pack(target: string): Promise<void> {
   const sqlite = sqliteOf[target];

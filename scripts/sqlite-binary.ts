@@ -24,3 +24,10 @@ export function sqliteBundle(platform: string): BuildOptions {
     assetNames: "[name]",
   };
 }
+
+/** This machine's, by the name that the editor's package has. */
+export function platformHere(): string {
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  const isMusl = process.platform === "linux" && report.header?.glibcVersionRuntime === undefined;
+  return `${isMusl ? "alpine" : process.platform}-${process.arch}`;
+}

@@ -31,6 +31,7 @@ import {
   missingForEditor,
 } from "../../scripts/editor-cache.ts";
 import { repository, sourceFiles } from "../../scripts/source-files.ts";
+import { platformHere } from "../../scripts/sqlite-binary.ts";
 import { type Client, connect } from "../../service/client/index.ts";
 import { startDesktop } from "./editor-desktop.ts";
 import { eventually } from "./eventually.ts";
@@ -200,7 +201,7 @@ export const vsixFile = (): string => {
   const { version } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")) as {
     version: string;
   };
-  const file = join(repository, `dist/signalbox-${process.platform}-${process.arch}-${version}.vsix`);
+  const file = join(repository, `dist/signalbox-${platformHere()}-${version}.vsix`);
   if (!existsSync(file)) throw new Error(`${file} is not there: npm run package`);
   warnOfOld(file);
   return file;

@@ -5,13 +5,13 @@ import { build } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
 import { repository } from "../../scripts/source-files.ts";
-import { sqliteBundle, sqliteOf } from "../../scripts/sqlite-binary.ts";
+import { platformHere, sqliteBundle, sqliteOf } from "../../scripts/sqlite-binary.ts";
 import { readZipNames } from "../harness/zip.ts";
 
 const { version } = z
   .looseObject({ version: z.string() })
   .parse(JSON.parse(readFileSync(join(repository, "package.json"), "utf8")));
-const file = join(repository, `dist/signalbox-${process.platform}-${process.arch}-${version}.vsix`);
+const file = join(repository, `dist/signalbox-${platformHere()}-${version}.vsix`);
 
 let names: string[];
 beforeAll(() => {
@@ -33,7 +33,7 @@ describe("the extension's package", () => {
       "bin/signalbox.cjs",
     ])
       expect(inside).toContain(name);
-    const binary = sqliteOf[`${process.platform}-${process.arch}`] ?? "another platform";
+    const binary = sqliteOf[platformHere()] ?? "another platform";
     expect(inside.filter((name) => name.endsWith(".node"))).toEqual([`dist/${binary}.node`]);
     expect(inside.filter((name) => /node_modules|\.(ts|map|vsix|tsbuildinfo)$|test/.test(name))).toEqual([]);
   });
