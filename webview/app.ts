@@ -13,11 +13,17 @@ export function startApp(root: HTMLElement, host: Host, mode: "inbox" | "panel")
   let kept = readKept(host.restore());
   let state: StateMessage | null = null;
   let shown: string | null = null;
+  /** Cards whose payload was in sight at some time. */
+  const seen = new Set<string>();
+  const look = () => {
+    for (const { id } of state?.cards ?? []) if (!seen.has(id) && isInSight(root, id)) seen.add(id);
+  };
   const draw = () => {
     if (state === null) return;
     const app = createApp(state);
-    guard.show(inSight(app, mode));
+    guard.show(offered(app, mode));
     render(html`${said(app)}${mode === "inbox" ? inbox(app) : panel(app)}`, root);
+    look();
   };
   const cardOf = (id: string) => state?.cards.find((card) => card.id === id);
   function createApp(current: StateMessage): App {
@@ -34,6 +40,14 @@ export function startApp(root: HTMLElement, host: Host, mode: "inbox" | "panel")
       },
       decide(ids, decision, more = {}) {
         if (!guard.counts(ids)) return;
+        const [only, ...others] = ids;
+        // The buttons stay in sight while the card is scrolled; what they approve has to have been there, too.
+        if (decision === "approve" && only !== undefined && others.length === 0 && !seen.has(only)) {
+          payloadOf(root, only)?.scrollIntoView({ block: "start" });
+          guard.restart(only);
+          look();
+          return;
+        }
         const decisions = ids.flatMap((id) => {
           const card = cardOf(id);
           return card === undefined || card.decision !== null ? [] : [{ id, sha256: card.sha256 }];
@@ -51,12 +65,32 @@ export function startApp(root: HTMLElement, host: Host, mode: "inbox" | "panel")
     draw();
   });
   window.addEventListener("focus", () => guard.focus());
+  // Also of the payload itself, or whatever else scrolls in it.
+  window.addEventListener("scroll", look, { capture: true, passive: true });
   document.addEventListener("visibilitychange", () => guard.focus());
   setInterval(draw, 1_000);
 }
 
-/** Those whose payload can be read now. */
-function inSight({ state, kept }: App, mode: "inbox" | "panel"): readonly string[] {
+/** A payload counts as seen from so many pixels on, or as a whole. */
+const SEEN_PX = 32;
+
+function payloadOf(root: HTMLElement, id: string): HTMLElement | null {
+  const card = [...root.querySelectorAll<HTMLElement>("article")].find(({ dataset }) => dataset.id === id);
+  return card?.querySelector("pre") ?? null;
+}
+
+/** Whether a card's payload can be read now, above the bar with its buttons. */
+function isInSight(root: HTMLElement, id: string): boolean {
+  const payload = payloadOf(root, id);
+  if (payload === null || document.visibilityState !== "visible") return false;
+  const { top, bottom, height } = payload.getBoundingClientRect();
+  const bar = payload.closest("article")?.querySelector(":scope > .actions")?.getBoundingClientRect();
+  const shown = Math.min(bottom, bar?.top ?? bottom, window.innerHeight) - Math.max(top, 0);
+  return shown >= Math.min(height, SEEN_PX);
+}
+
+/** Those that can be decided about now. */
+function offered({ state, kept }: App, mode: "inbox" | "panel"): readonly string[] {
   const waiting = state.cards.filter(({ decision }) => decision === null).map(({ id }) => id);
   if (mode === "inbox") return waiting;
   const selected = waiting.filter((id) => kept.selected.includes(id));

@@ -39,4 +39,16 @@ describe("a press on a decision", () => {
     guard.show([]);
     expect(guard.counts(["eff_1"])).toBe(false);
   });
+
+  it("does not count in the first moments after what it is about was brought into sight", () => {
+    let now = 0;
+    const guard = new PressGuard(() => now);
+    guard.show(["eff_1"]);
+    now = 10_000;
+    guard.restart("eff_1");
+    guard.restart("eff_2");
+    expect(guard.counts(["eff_1"])).toBe(false);
+    now += LOOK_MS;
+    expect([guard.counts(["eff_1"]), guard.counts(["eff_2"])]).toEqual([true, false]);
+  });
 });

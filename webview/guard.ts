@@ -21,6 +21,11 @@ export class PressGuard {
     for (const id of ids) if (!this.#appeared.has(id)) this.#appeared.set(id, this.#now());
   }
 
+  /** What has to be looked at came into sight only now. */
+  restart(id: string): void {
+    if (this.#appeared.has(id)) this.#appeared.set(id, this.#now());
+  }
+
   /** The view got the focus, or came back into sight. */
   focus(): void {
     this.#focusedMs = this.#now();

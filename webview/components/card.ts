@@ -14,16 +14,15 @@ export function approvalCard(app: App, card: Card): TemplateResult {
       ${expiry(app, card)}
     </header>
     <p class="who">
-      ${icon("account")} <span>${t("{0} asks", card.asked_by)}, ${ago(app.nowMs - card.created_ms, t)}</span>
-      ${
-        card.line === null
-          ? nothing
-          : html`<button class="link" type="button" @click=${() => app.host.ask({ type: "openLine", id: card.id })}>
-            ${card.line}
-          </button>`
-      }
+      ${icon("account")}
+      <span>${t("{0} asks", card.asked_by)}, ${ago(app.nowMs - card.created_ms, t)}</span>
     </p>
-    ${card.note === null ? nothing : html`<blockquote>${card.note}</blockquote>`}
+    ${because(app, card)} ${card.note === null ? nothing : html`<blockquote>${card.note}</blockquote>`}
+    <section aria-label=${t("Exactly what")}>
+      <h3>${t("Exactly what")}</h3>
+      <p class="what">${card.what}</p>
+      <pre tabindex="0" aria-label=${t("Payload")}>${card.payload}</pre>
+    </section>
     ${
       card.risks.length === 0
         ? nothing
@@ -31,11 +30,6 @@ export function approvalCard(app: App, card: Card): TemplateResult {
           ${card.risks.map((risk) => html`<li>${icon("warning")} <span>${risk}</span></li>`)}
         </ul>`
     }
-    <section aria-label=${t("Exactly what")}>
-      <h3>${t("Exactly what")}</h3>
-      <p class="what">${card.what}</p>
-      <pre tabindex="0" aria-label=${t("Payload")}>${card.payload}</pre>
-    </section>
     ${difference(app, card)} ${why(app, card)}
     <p class="code">${t("Code")} <code>${card.code}</code> · ${card.rule}</p>
     ${card.decision === null ? decide(app, card) : decided(app, card)}
@@ -46,8 +40,31 @@ export function approvalCard(app: App, card: Card): TemplateResult {
 function expiry({ nowMs, t }: App, card: Card): TemplateResult | typeof nothing {
   if (card.expires_ms === null || card.decision !== null) return nothing;
   const left = card.expires_ms - nowMs;
-  const words = t("expires in {0}", remaining(left, t));
-  return html`<span class="expiry ${left < 60_000 ? "soon" : ""}" role="timer" aria-live="off">${words}</span>`;
+  const time = remaining(left, t);
+  const words = t("expires in {0}", time);
+  return html`<span
+    class="expiry ${left < 60_000 ? "soon" : ""}"
+    role="timer"
+    aria-live="off"
+    aria-label=${words}
+    title=${words}
+    >${icon("watch")}${time}</span
+  >`;
+}
+
+/** Why, in a line: where it was asked for, and the nearest cause. The whole chain stands below. */
+function because({ t, host }: App, { id, line, chain: [nearest] }: Card): TemplateResult | typeof nothing {
+  if (nearest === undefined && line === null) return nothing;
+  const place =
+    line === null
+      ? nothing
+      : html`<button class="link" type="button" @click=${() => host.ask({ type: "openLine", id })}>${line}</button>`;
+  const cause =
+    nearest === undefined
+      ? nothing
+      : html`<span class="visually-hidden">${t("because of")}</span>
+          ${t("{0} from {1}", nearest.type, nearest.source)}${nearest.body === null ? "" : `: ${nearest.body}`}`;
+  return html`<p class="because">${icon("arrow-small-right")} <span>${place} ${cause}</span></p>`;
 }
 
 function difference({ t, nowMs }: App, card: Card): TemplateResult {
@@ -133,18 +150,20 @@ function decide(app: App, card: Card): TemplateResult {
       isDisabled: !state.isReady,
       onPress: () => app.change({ denying: [...kept.denying, card.id] }),
     })}
-    ${
-      card.canRemember
-        ? button({
+  </div>
+  ${
+    card.canRemember
+      ? html`<div class="more">
+          ${button({
             name: "propose",
             label: t("Approve and Remember…"),
             isSecondary: true,
             isDisabled: !state.isReady,
             onPress: () => app.change({ remembering: [...kept.remembering, card.id] }),
-          })
-        : nothing
-    }
-  </div>`;
+          })}
+        </div>`
+      : nothing
+  }`;
 }
 
 function deny(app: App, card: Card): TemplateResult {
