@@ -293,7 +293,7 @@ async function resetCounts(shown: Editor): Promise<void> {
   await shown.page.evaluate(() => {
     Object.assign((globalThis as unknown as Watched).measured, {
       longTasks: [],
-      rows: 0,
+      drawn: 0,
       latencies: [],
       pressedAt: null,
     });

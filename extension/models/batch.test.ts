@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createBatch, createPacer } from "./batch.ts";
+import { createBatch, createPacer, createPortions } from "./batch.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -59,5 +59,30 @@ describe("a pacer", () => {
     pacer.dispose();
     vi.advanceTimersByTime(5_000);
     expect(reads).toBe(1);
+  });
+});
+
+describe("portions", () => {
+  it("redraw 1,000 agents a hundred at a time, each once, however often they change meanwhile", () => {
+    const portions: (readonly number[])[] = [];
+    const rows = createPortions<number>(100, 250, (items) => portions.push(items));
+    const agents = Array.from({ length: 1_000 }, (_, index) => index);
+    rows.add(agents);
+    expect(portions.map(({ length }) => length)).toEqual([100]);
+    rows.add(agents.slice(500));
+    vi.advanceTimersByTime(5_000);
+    expect(portions.map(({ length }) => length)).toEqual(Array.from({ length: 10 }, () => 100));
+    expect(portions.flat()).toEqual(agents);
+  });
+
+  it("redraw a single row at once, and none that a whole redraw has covered", () => {
+    const portions: (readonly number[])[] = [];
+    const rows = createPortions<number>(1, 250, (items) => portions.push(items));
+    rows.add([1]);
+    expect(portions).toEqual([[1]]);
+    rows.add([2, 3]);
+    rows.clear();
+    vi.advanceTimersByTime(5_000);
+    expect(portions).toEqual([[1]]);
   });
 });

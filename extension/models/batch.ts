@@ -65,3 +65,38 @@ export function createPacer(everyMs: number, run: () => void): Pacer {
     },
   };
 }
+
+export interface Portions<T> extends Disposable {
+  add(items: readonly T[]): void;
+  clear(): void;
+}
+
+/** Hands on at most `size` at once, one portion every `everyMs`; what is asked for again before it came, comes once. */
+export function createPortions<T>(
+  size: number,
+  everyMs: number,
+  hand: (items: readonly T[]) => void,
+): Portions<T> {
+  const waiting = new Set<T>();
+  let timer: NodeJS.Timeout | null = null;
+  const next = () => {
+    timer = null;
+    const portion = [...waiting].slice(0, size);
+    if (portion.length === 0) return;
+    for (const item of portion) waiting.delete(item);
+    timer = setTimeout(next, everyMs);
+    hand(portion);
+  };
+  return {
+    add(items) {
+      for (const item of items) waiting.add(item);
+      if (timer === null) next();
+    },
+    clear: () => waiting.clear(),
+    dispose() {
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+      waiting.clear();
+    },
+  };
+}

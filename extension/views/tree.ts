@@ -10,12 +10,18 @@ import {
   Uri,
 } from "vscode";
 import type { Disposable } from "../emitter.ts";
+import { createPortions } from "../models/batch.ts";
 import type { Row, RowSource } from "../models/row.ts";
 
 /** What the editor is given for a row. It stays the same object while the row changes, so that nothing collapses. */
 export interface Element {
   row: Row;
 }
+
+/** A row costs the window a fraction of a millisecond to draw again; so many at once are not felt. */
+const PORTION = 100;
+/** Longer than the time in which the editor would put two portions together. */
+const PORTION_EVERY_MS = 250;
 
 /** Shows the rows of a source; asked for a change, it has only those rows drawn again that look different. */
 export class RowTree implements TreeDataProvider<Element>, Disposable {
@@ -25,6 +31,7 @@ export class RowTree implements TreeDataProvider<Element>, Disposable {
   readonly #listening: Disposable;
   readonly #onError: (error: unknown) => void;
   readonly #read: () => Promise<void>;
+  readonly #portions = createPortions<string>(PORTION, PORTION_EVERY_MS, (ids) => this.#redraw(ids));
   readonly onDidChangeTreeData = this.#changed.event;
 
   /** @param read reads the source for the first time; what it throws is told like any other error */
@@ -33,8 +40,9 @@ export class RowTree implements TreeDataProvider<Element>, Disposable {
     this.#read = read;
     this.#onError = onError;
     this.#listening = source.onChange((change) => {
-      if (change === "all") this.#changed.fire(undefined);
-      else this.#redraw(change);
+      if (change !== "all") return this.#portions.add(change);
+      this.#portions.clear();
+      this.#changed.fire(undefined);
     });
   }
 
@@ -55,6 +63,7 @@ export class RowTree implements TreeDataProvider<Element>, Disposable {
 
   dispose(): void {
     this.#listening.dispose();
+    this.#portions.dispose();
     this.#changed.dispose();
   }
 
