@@ -110,6 +110,27 @@ describe("hover", () => {
       'local n = tonumber("1")\nif n == nil then f() else print(n|) end',
       "local n: number",
     ],
+    ["behind assert", 'local n = tonumber("1")\nassert(n, "no number")\nprint(n|)', "local n: number"],
+    [
+      "by type()",
+      '---@type string ¦ integer ¦ nil\nlocal x\nif type(x) == "number" then print(x|) end',
+      "local x: integer",
+    ],
+    [
+      "in the branch where type() is another",
+      '---@type string ¦ integer\nlocal x\nif type(x) == "string" then f() else print(x|) end',
+      "local x: integer",
+    ],
+    [
+      "behind a return by type()",
+      '---@type string ¦ { a: integer }\nlocal x\nif type(x) ~= "table" then return end\nprint(x|)',
+      "a: integer",
+    ],
+    [
+      "a rest of arguments",
+      "---@param ... string\nlocal function f(...)\n  local fir|st = ...\nend",
+      "local first: string",
+    ],
     ["behind and", 'local n = tonumber("1")\nlocal m = n and n| + 1', "local n: number"],
   ])("tells of %s", (_what, source, ...pieces) => check(source, ...pieces));
 

@@ -107,6 +107,8 @@ export class Infer implements Inference {
         return { kind: "function", signatures: this.signaturesOf(node, docOf(node)) };
       case "table":
         return this.typeOfTable(node);
+      case "vararg":
+        return this.varargType(node);
       case "unary":
         return this.typeOfUnary(node);
       case "binary":
@@ -192,7 +194,18 @@ export class Infer implements Inference {
     }
     const last = values.at(-1);
     if (last?.kind === "call") return returnsOfCall(this, last)[index - values.length + 1] ?? nil;
-    return last?.kind === "vararg" ? any : nil;
+    return last?.kind === "vararg" ? this.varargType(last) : nil;
+  }
+
+  /** `...` by the comment above the function that it is of. */
+  private varargType(node: Node): Type {
+    for (let at = node.up; at; at = at.up) {
+      if (at.kind !== "function") continue;
+      const doc = functionDoc(docOf(at)?.comment ?? null);
+      const tag = doc.params.get("...");
+      return tag ? meaningOf(this, tag.type, doc.generics) : any;
+    }
+    return any;
   }
 
   private parameterType(fn: FunctionBody, index: number): Type {

@@ -1,12 +1,14 @@
 import { pathOf } from "./scope.ts";
 import type { Block, Expression, Local, Node, Statement } from "./syntax/ast.ts";
-import { any, isNil, literal, type Type, union, withoutNil } from "./types.ts";
+import { any, isNil, kindName, literal, type Type, union, withoutNil } from "./types.ts";
 
 /** What a condition that held says of an expression. */
 type Fact =
   | { path: Path; says: "true"; value: null }
   | { path: Path; says: "nil"; value: null }
-  | { path: Path; says: "is"; value: string };
+  | { path: Path; says: "is"; value: string }
+  /** By `type(x)`. */
+  | { path: Path; says: "kind" | "other kind"; value: string };
 
 interface Path {
   local: Local | null;
@@ -40,9 +42,18 @@ export function narrowed(node: Expression, given: Type): Type {
     if (!isSamePath(fact.path, path)) continue;
     if (fact.says === "true") found = withoutFalse(withoutNil(found));
     else if (fact.says === "nil") found = found.kind === "union" ? union(found.types.filter(isNil)) : found;
-    else found = literal(fact.value);
+    else if (fact.says === "is") found = literal(fact.value);
+    else found = ofKind(found, fact.value, fact.says === "kind");
   }
   return found.kind === "union" && found.types.length === 0 ? any : found;
+}
+
+/** Of several types those that `type(x)` calls so, or the others. */
+function ofKind(type: Type, name: string, isKept: boolean): Type {
+  if (type.kind !== "union") return type;
+  const names = (one: Type) => kindName(one).replace("integer", "number");
+  const left = type.types.filter((one) => one.kind === "any" || (names(one) === name) === isKept);
+  return left.length === 0 ? type : union(left);
 }
 
 function withoutFalse(type: Type): Type {
@@ -90,6 +101,7 @@ function* factsAbove(block: Block, below: Node): Generator<Fact> {
   const end = block.statements.indexOf(below as Statement);
   for (let index = end - 1; index >= 0; index--) {
     const statement = block.statements[index];
+    if (statement?.kind === "expression") yield* asserted(statement.expression);
     if (statement?.kind !== "if" || statement.otherwise) continue;
     for (const { condition, body } of statement.clauses) {
       const last = body.statements.at(-1);
@@ -97,6 +109,31 @@ function* factsAbove(block: Block, below: Node): Generator<Fact> {
         yield* truths(condition, false);
     }
   }
+}
+
+/** `assert(x)` above. */
+function* asserted(node: Expression): Generator<Fact> {
+  if (node.kind !== "call" || node.method || !isGlobal(node.callee, "assert")) return;
+  const [condition] = node.args;
+  if (condition) yield* truths(condition, true);
+}
+
+/** `type(x) == "string"`. */
+function* kinds(one: Expression, other: Expression, isEqual: boolean): Generator<Fact> {
+  const path = other.kind === "string" ? pathOfType(one) : null;
+  if (path && other.kind === "string")
+    yield { path, says: isEqual ? "kind" : "other kind", value: other.value };
+}
+
+/** Of `type(x)`: what `x` is. */
+function pathOfType(node: Expression): Path | null {
+  if (node.kind !== "call" || node.method || !isGlobal(node.callee, "type")) return null;
+  const [asked] = node.args;
+  return asked ? pathOfExpression(asked) : null;
+}
+
+function isGlobal(node: Expression, name: string): boolean {
+  return node.kind === "name" && node.local === null && node.name === name;
 }
 
 /** What follows when a condition holds, or does not. */
@@ -128,6 +165,7 @@ function* comparisons(condition: Expression & { kind: "binary" }, holds: boolean
     [left, right],
     [right, left],
   ] as const) {
+    yield* kinds(one, other, isEqual);
     const path = pathOfExpression(one);
     if (!path) continue;
     if (other.kind === "nil") yield { path, says: isEqual ? "nil" : "true", value: null };

@@ -76,6 +76,22 @@ async function at<R>(source: string, act: "complete" | "hover" | "definition"): 
   );
 }
 
+/** Puts a text into the file's editor and saves it. */
+async function saved(source: string): Promise<void> {
+  const isSaved = await editor.call(
+    async (api, { path, text }) => {
+      const document = await api.workspace.openTextDocument(api.Uri.file(path));
+      const shown = await api.window.showTextDocument(document);
+      const all = new api.Range(document.positionAt(0), document.positionAt(document.getText().length));
+      await shown.edit((edit) => edit.replace(all, text));
+      await document.save();
+      return !document.isDirty;
+    },
+    { path: file, text: source },
+  );
+  expect(isSaved).toBe(true);
+}
+
 const problems = () =>
   editor.call(
     (api, path) =>
@@ -187,6 +203,60 @@ describe("a workflow in the real editor", () => {
     expect(titles).toContain("Change to 'mailer'");
   });
 
+  it.each([
+    ["S24 a command", 'signalbox.command("mailer", "snd", { to = "a" })', "unknown-command", '"send"'],
+    [
+      "S24 a missing field of a command",
+      'signalbox.command("mailer", "send", {})',
+      "missing-field",
+      'to = ""',
+    ],
+    [
+      "S24 a field of a command",
+      'signalbox.command("mailer", "send", { too = "a", to = "b" })',
+      "unknown-field",
+      null,
+    ],
+    [
+      "S22 a topic",
+      'signalbox.publish("a", "b", {}, { topic = "inbx" })',
+      "unknown-topic",
+      'topic = "inbox"',
+    ],
+    ["S27 a recorded field", "print(event.payload.moood)", "unseen-field", "event.payload.mood)"],
+  ])("K25 tells of %s, and mends it where it knows how", async (_what, body, code, mended) => {
+    await at(inHandler(`${body}|`), "hover");
+    await eventually(problems, (list) => list.some((one) => one.code === code), 20_000);
+    if (mended === null) return;
+    const text = await editor.call(
+      async (api, { path, wanted }) => {
+        const uri = api.Uri.file(path);
+        const found = api.languages.getDiagnostics(uri).find((one) => String(one.code) === wanted);
+        const actions = await api.commands.executeCommand<import("vscode").CodeAction[]>(
+          "vscode.executeCodeActionProvider",
+          uri,
+          found?.range ?? new api.Range(0, 0, 0, 0),
+        );
+        const edit = actions.find(({ title }) => /^(Change to|Add the field) /.test(title))?.edit;
+        if (edit) await api.workspace.applyEdit(edit);
+        return (await api.workspace.openTextDocument(uri)).getText();
+      },
+      { path: file, wanted: code },
+    );
+    expect(text).toContain(mended);
+  });
+
+  it("S24 leads from an agent's command to what it takes", async () => {
+    expect(await at<string[]>(inHandler('signalbox.command("mailer", "se|nd", {})'), "definition")).toEqual([
+      "mailer.lua",
+    ]);
+    const text = await editor.call(async (api) => {
+      const uri = api.Uri.parse("signalbox-lua:/agents/mailer.lua");
+      return (await api.workspace.openTextDocument(uri)).getText();
+    });
+    expect(text).toContain("---@class mailer.send\n---@field to string");
+  });
+
   it("S22 shows over each handler how it does, and what can be done with it", async () => {
     await at(`${greeter}|`, "hover");
     const titles = await eventually(
@@ -262,18 +332,19 @@ describe("a workflow in the real editor", () => {
     await eventually(found, (names) => names.includes("paint"), 15_000);
   });
 
+  it("shows on its line why the engine does not load a text that was saved", async () => {
+    // Good Lua, so that the engine alone knows what is wrong.
+    await saved(`${greeter}\nerror("not today")\n`);
+    await client.reloadWorkflows();
+    const found = await eventually(problems, (list) => list.some(({ line }) => line === 7), 30_000);
+    expect(found.find(({ line }) => line === 7)?.message).toContain("not today");
+    await saved(greeter);
+    await client.reloadWorkflows();
+    await eventually(problems, (list) => list.every(({ line }) => line !== 7), 30_000);
+  });
+
   it("shows an error of the engine on its line, with the event that caused it", async () => {
-    const isSaved = await editor.call(
-      async (api, { path, text }) => {
-        const document = await api.workspace.openTextDocument(api.Uri.file(path));
-        const shown = await api.window.showTextDocument(document);
-        const all = new api.Range(document.positionAt(0), document.positionAt(document.getText().length));
-        await shown.edit((edit) => edit.replace(all, text));
-        return (await document.save()) && !document.isDirty;
-      },
-      { path: file, text: greeter },
-    );
-    expect(isSaved).toBe(true);
+    await saved(greeter);
     // The service sees a saved file a moment later; until then the event would reach the text before.
     await client.reloadWorkflows();
     const { event_id } = await client.pushEvent({
