@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Locator, Page } from "playwright-core";
+import type { Frame, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { repository } from "../../scripts/source-files.ts";
 import type { Client } from "../../service/client/index.ts";
-import { type Editor, openView, startEditor, webview } from "../harness/editor.ts";
+import { type Editor, openView, startEditor, untilSeen, webview } from "../harness/editor.ts";
 import { keepPicturesOfFailures } from "../harness/editor-failures.ts";
 import { askPolicy, deployWorkflow, startDeployer } from "../harness/editor-scene.ts";
 import { eventually } from "../harness/eventually.ts";
@@ -56,6 +56,42 @@ async function press(card: Locator, name: string, done: () => Promise<boolean>):
     Boolean,
     30_000,
   );
+}
+
+/** The document of the tab, wherever among the window's webviews it is. */
+async function tabOf(window: Page): Promise<Frame> {
+  const find = async () => {
+    for (const frame of window.frames()) {
+      // One that is being loaded has none yet.
+      if (
+        (await frame
+          .locator("body[data-mode=panel]")
+          .count()
+          .catch(() => 0)) > 0
+      )
+        return frame;
+    }
+    return null;
+  };
+  const found = await eventually(find, (frame) => frame !== null, 100_000);
+  if (found === null) throw new Error("there is no tab");
+  return found;
+}
+
+/** As a person does it: a page that is only fetched again is no window that was closed in an orderly way. */
+async function reloadWindow(window: Page): Promise<void> {
+  await window.evaluate("window.isBefore = true");
+  const name = "Developer: Reload Window";
+  const isAfter = () => window.evaluate("!('isBefore' in window)").then(Boolean, () => false);
+  const limit = { timeout: 5_000 };
+  const reload = async () => {
+    await window.keyboard.press("F1");
+    const input = window.locator(".quick-input-widget input:not([type=checkbox])").first();
+    await input.fill(`>${name}`, limit);
+    await window.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().click(limit);
+  };
+  await untilSeen(reload, isAfter);
+  await window.locator(".part.statusbar").waitFor();
 }
 
 const stateOf = async (version: string) => {
@@ -198,6 +234,68 @@ describe("approvals", () => {
     await panel.getByRole("table", { name: "Decided" }).waitFor();
     expect(await panel.getByRole("table", { name: "Decided" }).textContent()).toContain("bob");
   });
+
+  it("show who, why, what and the buttons in a narrow and low side bar, and approve nothing unseen", async () => {
+    await page.setViewportSize({ width: 800, height: 600 });
+    await editor.call(
+      async (api) => void (await api.commands.executeCommand("workbench.action.closeAllEditors")),
+    );
+    const version = "6.0.0";
+    const card = await ask(version);
+    const body = inbox().locator("body");
+    await eventually(
+      () => body.evaluate((element) => element.ownerDocument.documentElement.clientHeight),
+      (height) => height < 300,
+    );
+    await card.evaluate((element) => element.scrollIntoView({ block: "start" }));
+    const outside = await card.evaluate((element) => {
+      const { clientWidth, clientHeight } = element.ownerDocument.documentElement;
+      const parts = ["h2", ".who", ".because", ".what", '[data-name="approve"]', '[data-name="deny"]'];
+      return parts.filter((part) => {
+        const box = element.querySelector(part)?.getBoundingClientRect();
+        return !box || box.top < 0 || box.bottom > clientHeight || box.right > clientWidth;
+      });
+    });
+    expect(outside).toEqual([]);
+    expect(await body.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
+    // The payload is below: the first press that could count brings it into sight instead.
+    const payload = card.locator("pre").first();
+    const isShown = () =>
+      payload.evaluate((element) => {
+        const bar = element.closest("article")?.querySelector(".actions")?.getBoundingClientRect();
+        return element.getBoundingClientRect().top < (bar?.top ?? 0);
+      });
+    expect(await isShown()).toBe(false);
+    await eventually(async () => {
+      if (!(await isShown())) await card.locator('[data-name="approve"]').click();
+      return isShown();
+    });
+    expect(await stateOf(version)).toBe("waiting");
+    await press(card, "approve", async () => (await stateOf(version)) !== "waiting");
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await editor.call(async (api) => void (await api.commands.executeCommand("signalbox.approvals.open")));
+    await webview(page, 1).getByRole("article").first().waitFor();
+  });
+
+  it("are in their tab again after the window was loaded anew, with what was open there", async () => {
+    await ask("7.0.0");
+    await ask("8.0.0");
+    const other = await editor.openWindow();
+    await other.getByRole("tab", { name: "Signalbox" }).first().click();
+    await other.locator(".pane-header", { hasText: "Approvals" }).first().hover();
+    await other.getByRole("button", { name: "Open Approvals" }).first().click();
+    const opened = await tabOf(other);
+    await opened.getByRole("row").filter({ hasText: '"version": "8.0.0"' }).locator("button.link").click();
+    await opened.getByRole("article").filter({ hasText: '"version": "8.0.0"' }).waitFor();
+    await reloadWindow(other);
+    const restored = await tabOf(other);
+    const card = restored.getByRole("article").filter({ hasText: '"version": "8.0.0"' });
+    await card.waitFor();
+    expect(await restored.getByRole("article").count()).toBe(1);
+    // It is no picture of what was: it decides.
+    await press(card, "approve", async () => (await stateOf("8.0.0")) !== "waiting");
+    await other.close();
+  }, 240_000);
 
   it("hold no token, load nothing from elsewhere, and have nothing serious for axe in any theme", async () => {
     const axe = readFileSync(join(repository, "node_modules/axe-core/axe.min.js"), "utf8");
