@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "nod
 import { request } from "node:http";
 import { join } from "node:path";
 import type { Client } from "../service/client/index.ts";
+import { allocation } from "../service/client/start.ts";
 import type { Closeable } from "../service/lib/scope.ts";
 import type { Product } from "./product.ts";
 
@@ -41,6 +42,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     HOME: home,
     SIGNALBOX_HOME: home,
     SIGNALBOX_NO_AUTOSTART: "1",
+    // As whoever finds no service starts one.
+    ...allocation,
     ...options.env,
   };
   const log = openSync(join(home, "output.log"), "w");

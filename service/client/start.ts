@@ -14,6 +14,12 @@ const START_TIMEOUT_MS = 10_000;
 /** The service's exit code when another one holds the lock (EX_TEMPFAIL). */
 const ALREADY_RUNNING = 75;
 
+/**
+ * For the C library, which reads them when a process begins: it gives what is free at the end of its heap back to the
+ * system, and keeps two heaps instead of one a thread. An idle service is 6 MB smaller so; other platforms ignore it.
+ */
+export const allocation = { MALLOC_ARENA_MAX: "2", MALLOC_TRIM_THRESHOLD_: "131072" } as const;
+
 interface Started {
   readonly child: ChildProcess;
   /** Set when it ended by itself. */
@@ -58,7 +64,7 @@ function spawnService({ paths, env = process.env, start }: FindOptions & { start
         stdio: ["ignore", log, log],
         // One service serves all folders: it must neither keep one in use nor take settings from where it was first needed.
         cwd: homedir(),
-        env: { ...compiledCode(), ...env },
+        env: { ...compiledCode(), ...allocation, ...env },
       },
     );
     const started: Started = { child, ended: null, logFile: paths.logFile, logStart };
