@@ -115,7 +115,7 @@ describe("approvals", () => {
     await page.locator(".activitybar .badge-content", { hasText: "1" }).waitFor();
   });
 
-  it("are told of by a notification that leads there and can't approve", async () => {
+  it("R66 are told of by a notification that leads there and can't approve", async () => {
     await editor.call(async (api) => void (await api.commands.executeCommand("notifications.showList")));
     const notice = page.locator(".notification-list-item", { hasText: "workflow:deploy asks" });
     await notice.waitFor();
@@ -123,7 +123,7 @@ describe("approvals", () => {
     await editor.call(async (api) => void (await api.commands.executeCommand("notifications.clearAll")));
   });
 
-  it("are not approved by a key that is pressed in the first moments", async () => {
+  it("R66 are not approved by a key that is pressed in the first moments", async () => {
     const card = cardWith('"version": "2.0.0"');
     await client.pushEvent({
       topic: "releases",
@@ -141,7 +141,7 @@ describe("approvals", () => {
     expect(focused).toBe("VSCODE-BUTTON");
   });
 
-  it("are approved by a press, and carried out as they were shown", async () => {
+  it("R66 U8 are approved by a press, and carried out as they were shown", async () => {
     const card = cardWith('"version": "1.0.0"');
     await press(card, "approve", async () => (await stateOf("1.0.0")) !== "waiting");
     await card.getByText("Approved by you").waitFor();
@@ -161,7 +161,7 @@ describe("approvals", () => {
     expect(await difference.textContent()).toMatch(/version\s+"1\.0\.0"\s+"3\.0\.0"/);
   });
 
-  it("are denied with a reason, which survives that the view is hidden", async () => {
+  it("R68 are denied with a reason, which survives that the view is hidden", async () => {
     const card = cardWith('"version": "3.0.0"');
     await card.locator('[data-name="deny"]').click();
     await card.locator('[data-name="reason"]').locator("input").fill("not on a Friday");
@@ -193,7 +193,7 @@ describe("approvals", () => {
     expect(await card.locator('[data-name="approve"]').count()).toBe(0);
   });
 
-  it("are remembered for exactly what was approved, by a rule that was read before", async () => {
+  it("U8 are remembered for exactly what was approved, by a rule that was read before", async () => {
     const propose = (version: string) =>
       client.proposeEffect({
         kind: "command",
@@ -235,7 +235,7 @@ describe("approvals", () => {
     expect(await panel.getByRole("table", { name: "Decided" }).textContent()).toContain("bob");
   });
 
-  it("show who, why, what and the buttons in a narrow and low side bar, and approve nothing unseen", async () => {
+  it("R66 show who, why, what and the buttons in a narrow and low side bar, and approve nothing unseen", async () => {
     await page.setViewportSize({ width: 800, height: 600 });
     await editor.call(
       async (api) => void (await api.commands.executeCommand("workbench.action.closeAllEditors")),

@@ -93,7 +93,7 @@ describe("an event's document", () => {
     );
   });
 
-  it("claims exactly this event, and does not offer it again", async () => {
+  it("M10 claims exactly this event, and does not offer it again", async () => {
     await open(/Good morning/);
     await press(waiting, "Claim");
     await shows(waiting, ["Reply…", NEW, "Copy Id"]);
@@ -102,7 +102,7 @@ describe("an event's document", () => {
     expect((await client.getTopic({ topic: "inbox" })).counts).toMatchObject({ pending: 1, processing: 1 });
   });
 
-  it("answers in the person's name", async () => {
+  it("M8 answers in the person's name", async () => {
     await press(waiting, "Reply…");
     await type("The answer is an event too", "Good night");
     const answers = await eventually(
@@ -110,6 +110,10 @@ describe("an event's document", () => {
       (events) => events.length === 1,
     );
     expect(answers[0]).toMatchObject({ body: "Good night", source: "@alice", origin_kind: "human" });
+    expect(answers[0]?.correlation_id).toBe(waiting);
+    expect((await client.getEvent({ event_id: waiting })).deliveries).toMatchObject([
+      { status: "completed" },
+    ]);
     await open(/Good morning/);
     await shows(waiting, [NEW, "Copy Id"]);
   });

@@ -96,7 +96,7 @@ describe("the events view", () => {
     );
   });
 
-  it("filters by words of the full text, says so, and clears it again", async () => {
+  it("M7 filters by words of the full text, says so, and clears it again", async () => {
     void run("signalbox.events.filter");
     await pick("Words in the text");
     await type("Empty: any", "evening");
@@ -121,7 +121,7 @@ describe("the events view", () => {
     await row(/load/).waitFor();
   });
 
-  it("claims and answers as a person", async () => {
+  it("M8 claims and answers as a person", async () => {
     void run("signalbox.events.filter");
     await pick("Topic");
     await type("Empty: any", "inbox");
@@ -181,7 +181,7 @@ describe("the topics view", () => {
     await choose(/^inbox/, "Resume Topic", async () => !(await isPaused()));
   });
 
-  it("edits the prompt as a document", async () => {
+  it("M9 edits the prompt as a document", async () => {
     const shown = page.locator('.monaco-editor[data-uri^="signalbox-prompt"]');
     await choose(/^inbox/, "Edit Prompt", isThere(shown));
     await eventually(() =>
@@ -198,7 +198,7 @@ describe("the topics view", () => {
     );
   });
 
-  it("makes dead letters claimable again", async () => {
+  it("U15 makes dead letters claimable again", async () => {
     await client.createTopic({ name: "doomed", max_attempts: 1 });
     const { event_id } = await client.pushEvent({ topic: "doomed", body: "hopeless" });
     await client.claimEvents({ topic: "doomed", agent: "@bob" });
