@@ -237,7 +237,10 @@ module.exports = {
       comment:
         "Tests, test/harness and fake.ts stay out of the product; scripts/demo.ts, torture.ts, screenshots.ts and measure-editor.ts may use them.",
       severity: "error",
-      from: { path: OURS, pathNot: [...TESTS, "^scripts/(demo|torture|screenshots|measure-editor)(\\.ts$|/)"] },
+      from: {
+        path: OURS,
+        pathNot: [...TESTS, "^scripts/(demo|torture|screenshots|measure-editor)(\\.ts$|/)"],
+      },
       to: { path: TESTS },
     },
     packageOnlyIn(
