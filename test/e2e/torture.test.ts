@@ -18,6 +18,7 @@ describe.concurrent("the service, killed and beset", { timeout: LIMIT_MS }, () =
     const { violations, counts } = await killRound({
       seed,
       lifeMs: 1_500,
+      withSdk: true,
       isEnough: ({ counts: { kills, pushes, claims, commands } }) =>
         kills >= 6 && Math.min(pushes, claims, commands) >= 1_000,
     });

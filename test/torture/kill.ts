@@ -35,7 +35,7 @@ export interface KillOptions {
   isEnough(ledger: Ledger): boolean;
   /** Longest time that the service lives between two kills. */
   lifeMs?: number;
-  /** With an agent on the SDK, whose leases outlast a short test. */
+  /** With an agent on the SDK. */
   withSdk?: boolean;
 }
 
