@@ -47,9 +47,10 @@ try {
     await take(`events-${name}`);
     await showWorkflow(editor);
     await take(`workflow-${name}`);
-    await showMenu(editor);
+    const { closed } = await showMenu(editor);
     await take(`service-${name}`);
     await editor.page.keyboard.press("Escape");
+    await closed;
   }
   client.close();
 } finally {
@@ -110,7 +111,10 @@ async function showEvent({ call, page }: Editor, client: Client): Promise<void> 
     await api.window.showTextDocument(uri);
     await api.commands.executeCommand("signalbox.events.focus");
   }, events[0]?.id ?? "");
-  await page.locator('.monaco-editor[data-uri^="signalbox-event"]').getByText("Payload").first().waitFor();
+  const shown = page.locator('.monaco-editor[data-uri^="signalbox-event"]');
+  await shown.getByText("Payload").first().waitFor();
+  // They come a moment after the text.
+  await shown.locator(".codelens-decoration a", { hasText: "Copy Id" }).waitFor();
 }
 
 /** With the list of what can stand after `event.payload.`. */
@@ -127,8 +131,10 @@ async function showWorkflow({ call, page, home }: Editor): Promise<void> {
   await page.locator(".suggest-widget.visible .monaco-list-row").first().waitFor();
 }
 
-async function showMenu({ page }: Editor): Promise<void> {
+/** @returns when nobody asks any more, which is after somebody has answered */
+async function showMenu({ page }: Editor): Promise<{ closed: Promise<void> }> {
   await page.keyboard.press("Escape");
-  void command("signalbox.service.menu");
+  const closed = command("signalbox.service.menu");
   await page.locator(".quick-input-list .monaco-list-row").first().waitFor();
+  return { closed };
 }
