@@ -56,6 +56,9 @@ try {
 } finally {
   await editor.close();
 }
+// The scene's agent goes on looking for its service, which is gone for good.
+process.exit();
+
 async function take(name: string): Promise<void> {
   const { page } = editor;
   await command("notifications.clearAll");
