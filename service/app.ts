@@ -5,7 +5,6 @@ import { openActions } from "./app-actions.ts";
 import { openHealth } from "./app-health.ts";
 import { effectKinds } from "./app-kinds.ts";
 import { openSqliteBus } from "./bus/sqlite/bus.ts";
-import { matchesSubject } from "./lib/subject.ts";
 import type { Paths } from "./client/paths.ts";
 import { acceptBody, viewEvent } from "./compat/event-shapes.ts";
 import { routeAliases } from "./compat/routes.ts";
@@ -45,6 +44,7 @@ import {
 import { type Clock, systemClock } from "./lib/clock.ts";
 import type { Logger } from "./lib/log.ts";
 import { type Closeable, createDrain, Scope } from "./lib/scope.ts";
+import { matchesSubject } from "./lib/subject.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { startDueTimer } from "./store/due.ts";
 import { openSqliteStore } from "./store/sqlite/index.ts";
