@@ -102,8 +102,8 @@ async function idling(
       ),
     ),
   );
-  // What a start leaves to do is no part of idling.
-  await pause(context.quick ? 1_000 : 3_000);
+  // What a start leaves to do is no part of idling: each thread tidies its memory once, some ten seconds later.
+  await pause(context.quick ? 1_000 : 15_000);
   const pids = { ours: service.pid, nats: nats?.pid, nodeRed: nodeRed?.pid };
   const before = Object.values(pids).map((pid) => (pid === undefined ? null : cpuOf(pid)));
   await pause(seconds * 1_000);

@@ -55,9 +55,26 @@ function sqliteBeside(): Plugin {
   };
 }
 
+/**
+ * An import of node:http reads all that it offers, also its WebSocket, for which Node loads its whole HTTP client: some
+ * 10 ms of each start and 2 MB. `require` leaves it where it is.
+ */
+const lazyHttp: Plugin = {
+  name: "lazy-http",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?https?$/ }, ({ path, namespace }) =>
+      namespace === "lazy-http" ? { path, external: true } : { path, namespace: "lazy-http" },
+    );
+    onLoad({ filter: /.*/, namespace: "lazy-http" }, ({ path }) => ({
+      contents: `module.exports = require("${path}");`,
+    }));
+  },
+};
+
 const esm: BuildOptions = {
   ...common,
   format: "esm",
+  plugins: [...(common.plugins ?? []), lazyHttp],
   // CommonJS packages inside an ES module bundle expect these.
   banner: {
     js: [
@@ -102,8 +119,28 @@ const leanCommander: Plugin = {
   },
 };
 
+/** What fastify loads for schemas of its own and for tests; `service/http/no-schemas.ts` says why the service has none. */
+const leanFastify: Plugin = {
+  name: "lean-fastify",
+  setup({ onResolve, onLoad }) {
+    onResolve(
+      { filter: /^(@fastify\/(ajv|fast-json-stringify)-compiler|light-my-request)$/ },
+      ({ path, importer }) =>
+        importer.includes("/node_modules/fastify/") ? { path, namespace: "lean-fastify" } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "lean-fastify" }, ({ path }) => ({
+      contents: `throw new Error("${path} is not part of the service");`,
+    }));
+  },
+};
+
 const entries: Record<string, BuildOptions> = {
-  service: { ...resident, entryPoints: ["service/main.ts"], outfile: join(dist, "service.js") },
+  service: {
+    ...resident,
+    entryPoints: ["service/main.ts"],
+    outfile: join(dist, "service.js"),
+    plugins: [...(resident.plugins ?? []), leanFastify],
+  },
   "lua-worker": {
     ...resident,
     entryPoints: ["service/workflows/lua/worker.ts"],

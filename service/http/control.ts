@@ -16,6 +16,7 @@ import { isDeeperThan } from "../lib/json-depth.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Closeable } from "../lib/scope.ts";
 import type { Secret } from "../lib/secret.ts";
+import { schemaController } from "./no-schemas.ts";
 import { openApi } from "./openapi.ts";
 import { answer, type Handlers, OpenRequests, registerRoutes } from "./register.ts";
 import { limitBodies, sayLast } from "./sockets.ts";
@@ -61,6 +62,7 @@ export async function startControl(options: ControlOptions): Promise<Closeable> 
 function createApp(options: ControlOptions, open: OpenRequests): FastifyInstance {
   const { log, token, handlers, accept, aliases } = options;
   const app = fastify({
+    schemaController,
     bodyLimit: limits.requestBytes,
     genReqId: () => newId("req"),
     logger: false,

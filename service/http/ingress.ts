@@ -17,6 +17,7 @@ import { SignalboxError } from "../contract/errors.ts";
 import type { NewEvent } from "../contract/events.ts";
 import { newId } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
+import { schemaController } from "./no-schemas.ts";
 import { limitBodies, sayLast } from "./sockets.ts";
 
 const HEALTH_PATH = "/healthz";
@@ -155,6 +156,7 @@ function isLoopback(host: string): boolean {
 
 function createServer(limits: IngressLimits): FastifyInstance {
   const app = fastify({
+    schemaController,
     logger: false,
     genReqId: () => newId("req"),
     requestTimeout: limits.requestMs,
