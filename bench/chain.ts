@@ -169,7 +169,7 @@ async function webhooks(context: BenchContext, scope: Scope, skipped: string[]):
         const status = await poster.post(target, webhookBody(next++), { "x-bench-secret": SECRET });
         if (status >= 300) throw new Error(`${target} answered ${status}`);
       });
-      await until(() => sink.received() >= wanted, "calls at the sink");
+      await until(() => sink.received() >= wanted, `calls at the sink because of ${target}`);
     });
   };
   const theirs = nodeRed ? { theirs: run(nodeRed.url) } : {};

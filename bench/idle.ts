@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
@@ -44,6 +44,8 @@ type Nats = { startNats(folder: string): Promise<NatsServer> } | null;
 
 async function starting(context: BenchContext, home: string, events: number, nats: Nats): Promise<Row[]> {
   context.progress("idle: starting");
+  // A folder that is used again may have workflows of the run before, and their thread takes its time.
+  rmSync(join(home, "workflows"), { recursive: true, force: true });
   const start = async (where: string) => {
     const service = await startService({ product: context.product, home: where });
     await service.close();
