@@ -17,6 +17,7 @@ describe.skipIf(binary === null)("a session of the real OpenCode", () => {
     const topics = { inbox: {}, last: { noReply: "reply-with-last-text" }, strict: { noReply: "nack" } };
     const project = place.project("project", projectSettings(plugin({ topics, name: "oc", pollMs: 2_000 })));
     client = await (await stage.startServer()).open(project);
+    await stage.service.client.createTopic({ name: "a", prompt: "You mend builds." });
   }, 120_000);
   afterAll(() => stage?.close());
 
@@ -24,7 +25,6 @@ describe.skipIf(binary === null)("a session of the real OpenCode", () => {
     eventually(async () => !(id in ((await client.session.status()).data ?? {})), Boolean, 45_000);
 
   it("M14 U17 M19 takes what waits once its user's turn has ended, answers it, and keeps agent, model and variant", async () => {
-    await stage.service.client.createTopic({ name: "a", prompt: "You mend builds." });
     const event = await stage.push("a", `E-first. ${reply("mended")}`, { correlation_id: "c-1" });
     const id = await newSession(client, ["a"]);
     await say(client, id, "hello", plan);
