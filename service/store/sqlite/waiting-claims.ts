@@ -1,3 +1,4 @@
+import { SignalboxError } from "../../contract/errors.ts";
 import type { EffectRow } from "../store.ts";
 import type { Changes, Committer } from "./committer.ts";
 
@@ -5,6 +6,15 @@ interface Waiting {
   /** Inside a transaction. */
   take(changes: Changes): EffectRow[];
   done(rows: EffectRow[]): void;
+  refuse(error: Error): void;
+}
+
+interface Claim {
+  /** Asks without taking. */
+  isReady(): boolean;
+  take: Waiting["take"];
+  /** Ends the wait. */
+  until: AbortSignal;
 }
 
 /**
@@ -14,53 +24,46 @@ interface Waiting {
 export class WaitingClaims {
   readonly #committer: Committer;
   readonly #lanes = new Map<string, Set<Waiting>>();
+  #isClosed = false;
 
   constructor(committer: Committer) {
     this.#committer = committer;
     committer.beforeCommit = (changes) => this.#serve(changes);
   }
 
-  /** Waits until there is something, or the signal aborts: then it is empty. `isReady` asks without taking. */
-  claim(
-    lane: string,
-    { isReady, take, until }: { isReady(): boolean; take: Waiting["take"]; until: AbortSignal },
-  ): Promise<EffectRow[]> {
-    if (until.aborted) return Promise.resolve([]);
-    return new Promise((resolve, reject) => {
-      const stop = () => waiting.done([]);
-      const waiting: Waiting = {
-        take,
-        done: (rows) => {
-          this.#leave(lane, waiting);
-          until.removeEventListener("abort", stop);
-          resolve(rows);
-        },
-      };
-      until.addEventListener("abort", stop, { once: true });
-      if (!isReady()) {
-        this.#join(lane, waiting);
-        return;
-      }
-      const write = this.#committer.write((changes) => {
-        const rows = until.aborted ? [] : take(changes);
-        // Somebody was faster.
-        if (rows.length === 0 && !until.aborted) this.#join(lane, waiting);
-        return rows;
-      });
-      write.then(
-        (rows) => {
-          if (rows.length > 0) waiting.done(rows);
-        },
-        (error: unknown) => {
-          waiting.done([]);
-          reject(error);
-        },
-      );
-    });
+  /** Empty when the signal aborts first. @throws SignalboxError `unavailable`, and whatever keeps it from being recorded */
+  async claim(lane: string, { isReady, take, until }: Claim): Promise<EffectRow[]> {
+    if (this.#isClosed) throw closed();
+    if (until.aborted) return [];
+    const { promise, resolve: done, reject: refuse } = Promise.withResolvers<EffectRow[]>();
+    const waiting: Waiting = { take, done, refuse };
+    const stop = () => {
+      this.#leave(lane, waiting);
+      done([]);
+    };
+    until.addEventListener("abort", stop, { once: true });
+    try {
+      if (isReady()) {
+        const taken = await this.#committer.write((changes) => {
+          const rows = until.aborted ? [] : take(changes);
+          // Empty when somebody was faster. A group that is run again may end otherwise the second time.
+          if (rows.length === 0 && !until.aborted) this.#join(lane, waiting);
+          else this.#leave(lane, waiting);
+          return rows;
+        });
+        if (taken.length > 0) return taken;
+      } else this.#join(lane, waiting);
+      return await promise;
+    } finally {
+      this.#leave(lane, waiting);
+      until.removeEventListener("abort", stop);
+    }
   }
 
+  /** Refuses who waits and who comes. */
   close(): void {
-    for (const waiters of [...this.#lanes.values()]) for (const waiting of [...waiters]) waiting.done([]);
+    this.#isClosed = true;
+    for (const waiters of this.#lanes.values()) for (const { refuse } of waiters) refuse(closed());
   }
 
   /** Oldest first, as far as there is something. They hear of it when it is committed. */
@@ -70,7 +73,10 @@ export class WaitingClaims {
       for (const waiting of this.#lanes.get(lane) ?? []) {
         const rows = waiting.take(changes);
         if (rows.length === 0) break;
-        served.push(() => waiting.done(rows));
+        served.push(() => {
+          this.#leave(lane, waiting);
+          waiting.done(rows);
+        });
       }
     }
     return () => {
@@ -89,3 +95,5 @@ export class WaitingClaims {
     if (waiters?.size === 0) this.#lanes.delete(lane);
   }
 }
+
+const closed = () => new SignalboxError("unavailable", "the database is closed");
